@@ -1,0 +1,194 @@
+"""The model as the papers write it: Mistral 7B (arXiv 2310.06825) and, with experts, Mixtral (arXiv 2401.04088).
+
+Tokens are flat: T rows of any number of sequences, without padding. Letters: T tokens, D width, F expert width,
+E experts, K chosen, Q query heads, G key/value heads, H head width, V vocabulary, L layers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from octavo.batch import Batch
+from octavo.cache import KVCache
+from octavo.config import ModelConfig
+from octavo.ops import REFERENCE, Ops
+from octavo.ops.rope.reference import rotation
+from octavo.routing import Routing
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Logits of the R wanted rows, and one Routing a layer (none in a dense model)."""
+
+    logits_RV: Float[Tensor, "R V"]
+    routings: tuple[Routing, ...]
+
+
+Rotation = tuple[Float[Tensor, "T h"], Float[Tensor, "T h"]]
+
+
+class Linear(nn.Module):
+    """y = x Wᵀ, without bias."""
+
+    def __init__(self, inputs: int, outputs: int, ops: Ops) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.ops = ops
+
+    def forward(self, x_TI: Float[Tensor, "T I"]) -> Float[Tensor, "T O"]:
+        return self.ops.linear(x_TI, self.weight)
+
+
+class Embedding(nn.Module):
+    """x = the token's row of the V × D table."""
+
+    def __init__(self, num_rows: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_rows, dim))
+
+    def forward(self, token_T: Int[Tensor, "T"]) -> Float[Tensor, "T D"]:
+        return nn.functional.embedding(token_T, self.weight)
+
+
+class RMSNorm(nn.Module):
+    """y = x / sqrt(mean(x²) + eps) · weight, in float32."""
+
+    def __init__(self, config: ModelConfig, ops: Ops) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.dim))
+        self.eps = config.norm_eps
+        self.ops = ops
+
+    def forward(self, x_TD: Float[Tensor, "T D"]) -> Float[Tensor, "T D"]:
+        return self.ops.norm(x_TD, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """o = softmax(rope(q) rope(k)ᵀ / sqrt(H)) v · W_o, where G key/value heads serve Q query heads."""
+
+    def __init__(self, config: ModelConfig, layer: int, ops: Ops) -> None:
+        super().__init__()
+        self.heads = (config.num_heads, config.num_kv_heads, config.num_kv_heads)
+        self.head_dim = config.head_dim
+        self.window = config.sliding_window
+        self.layer = layer
+        self.ops = ops
+        self.wqkv = Linear(config.dim, sum(self.heads) * config.head_dim, ops)
+        self.wo = Linear(config.num_heads * config.head_dim, config.dim, ops)
+
+    def forward(
+        self, x_TD: Float[Tensor, "T D"], rope: Rotation, batch: Batch, cache: KVCache | None
+    ) -> Float[Tensor, "T D"]:
+        query_TQH, key_TGH, value_TGH = self.wqkv(x_TD).unflatten(-1, (-1, self.head_dim)).split(self.heads, dim=1)
+        query_TQH = self.ops.rotate(query_TQH, *rope)
+        key_TGH = self.ops.rotate(key_TGH, *rope)
+        if cache is None or batch.pages is None:
+            said_TQH = self.ops.packed_attention(query_TQH, key_TGH, value_TGH, batch, self.window)
+        else:
+            cache.write(self.layer, key_TGH, value_TGH, batch.pages.slot_T)
+            said_TQH = self.ops.paged_attention(
+                query_TQH, cache.key_LPBGH[self.layer], cache.value_LPBGH[self.layer], batch, self.window
+            )
+        o_TD: Tensor = self.wo(said_TQH.flatten(1))
+        return o_TD
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: y = w2(silu(w1 x) · w3 x); w13 holds the rows of w1 and then those of w3."""
+
+    def __init__(self, config: ModelConfig, ops: Ops) -> None:
+        super().__init__()
+        self.w13 = Linear(config.dim, 2 * config.hidden_dim, ops)
+        self.w2 = Linear(config.hidden_dim, config.dim, ops)
+
+    def forward(self, x_TD: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+        gate_TF, up_TF = self.w13(x_TD).chunk(2, dim=-1)
+        return self.w2(nn.functional.silu(gate_TF) * up_TF), ()
+
+
+class SparseMoE(nn.Module):
+    """y = Σ_i Softmax(Top2(x · W_g))_i · SwiGLU_i(x): a router, and E experts of which K read each token."""
+
+    def __init__(self, config: ModelConfig, ops: Ops) -> None:
+        super().__init__()
+        shape = (config.num_experts, config.hidden_dim, config.dim)
+        self.gate = Linear(config.dim, config.num_experts, ops)
+        self.w13 = nn.Parameter(torch.empty(shape[0], 2 * shape[1], shape[2]))
+        self.w2 = nn.Parameter(torch.empty(shape[0], shape[2], shape[1]))
+        self.num_experts_per_tok = config.num_experts_per_tok
+        self.ops = ops
+
+    def forward(self, x_TD: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+        routing = self.ops.router(x_TD, self.gate.weight, self.num_experts_per_tok)
+        return self.ops.experts(x_TD, routing.expert_TK, routing.weight_TK, self.w13, self.w2), (routing,)
+
+
+class Block(nn.Module):
+    """h = x + attention(norm(x));  y = h + feed_forward(norm(h))."""
+
+    def __init__(self, config: ModelConfig, layer: int, ops: Ops) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config, ops)
+        self.attention = Attention(config, layer, ops)
+        self.ffn_norm = RMSNorm(config, ops)
+        self.feed_forward = SparseMoE(config, ops) if config.is_sparse else FeedForward(config, ops)
+
+    def forward(
+        self, x_TD: Float[Tensor, "T D"], rope: Rotation, batch: Batch, cache: KVCache | None
+    ) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+        h_TD = x_TD + self.attention(self.attention_norm(x_TD), rope, batch, cache)
+        y_TD, routings = self.feed_forward(self.ffn_norm(h_TD))
+        return h_TD + y_TD, routings
+
+
+class Transformer(nn.Module):
+    """logits = W_out · norm(block_L(... block_1(embedding(token))))."""
+
+    def __init__(self, config: ModelConfig, ops: Ops = REFERENCE) -> None:
+        super().__init__()
+        self.config = config
+        self.tok_embeddings = Embedding(config.vocab_size, config.dim)
+        self.layers = nn.ModuleList(Block(config, layer, ops) for layer in range(config.num_layers))
+        self.norm = RMSNorm(config, ops)
+        self.output = None if config.tie_embeddings else Linear(config.dim, config.vocab_size, ops)
+        self.ops = ops
+
+    def forward(self, batch: Batch, cache: KVCache | None = None) -> Output:
+        """Reads the batch's tokens and gives the logits of its wanted rows; writes keys and values into ``cache``."""
+        x_TD, routings = self.trunk(batch, cache)
+        x_RD = x_TD if batch.logit_row_R is None else x_TD[batch.logit_row_R]
+        return Output(self.ops.linear(x_RD, self.head_VD), routings)
+
+    @property
+    def head_VD(self) -> nn.Parameter:
+        """The output matrix; the embeddings themselves when they are tied."""
+        return self.tok_embeddings.weight if self.output is None else self.output.weight
+
+    def trunk(self, batch: Batch, cache: KVCache | None = None) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+        """Everything below the output matrix: the final norm's rows, and one Routing a layer.
+
+        Raises ValueError when the batch has pages and no cache is given, or the reverse.
+        """
+        if (cache is None) != (batch.pages is None):
+            raise ValueError("a batch with pages needs a cache to keep them in, and a cache needs a batch with pages")
+        rope = rotation(batch.position_T, self.config.head_dim, self.config.rope_theta)
+        x_TD = self.tok_embeddings(batch.token_T)
+        routings: tuple[Routing, ...] = ()
+        for block in self.layers:
+            x_TD, routing = block(x_TD, rope, batch, cache)
+            routings += routing
+        return self.norm(x_TD), routings
+
+    @torch.no_grad()
+    def init_weights(self, *, seed: int = 0, std: float = 0.02) -> "Transformer":
+        """Fills every matrix with N(0, std²) from ``seed`` and every norm with ones, and returns the model."""
+        device = self.norm.weight.device
+        generator = torch.Generator(device).manual_seed(seed)
+        for parameter in self.parameters():
+            if parameter.ndim == 1:
+                parameter.fill_(1.0)
+            else:
+                parameter.normal_(0.0, std, generator=generator)
+        return self

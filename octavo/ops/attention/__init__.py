@@ -1,0 +1,1 @@
+"""Grouped-query attention over packed sequences and over a paged cache."""

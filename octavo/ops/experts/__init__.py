@@ -1,0 +1,1 @@
+"""The feed-forward experts of one layer, spent as a routing says."""

@@ -1,0 +1,1 @@
+"""The router of one layer: logits and the choice on them."""
