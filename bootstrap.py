@@ -1,0 +1,301 @@
+"""Builds the project's environment and runs one command in it: ``python3 bootstrap.py demo``, ``test``, ``check``...
+
+It needs nothing but Python. ``.venv/.stamp`` says what the environment was built from; while that holds, a command
+starts at once and without a network. Otherwise uv fills it (the one on PATH, or one fetched into ``.tools``), or pip
+where uv cannot be had; both keep to ``constraints.txt`` and look into pip's find-links. A build that was interrupted
+leaves a stamp that says so: the next call starts it afresh. ``OCTAVO_INSTALLER=uv`` or ``=pip`` allows only that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / ".stamp"
+TOOLS = ROOT / ".tools"
+CONSTRAINTS = ROOT / "constraints.txt"
+BASE = getattr(sys, "_base_executable", None) or sys.executable
+
+SHAPE_CHECKED = "octavo.model,octavo.routing,octavo.ops,octavo.engine.sampler,octavo.training.losses,beartype.beartype"
+PYTEST = ("-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4")
+CHECKS = (
+    ("-m", "ruff", "format", "--check", "--quiet", "."),
+    ("-m", "ruff", "check", "--quiet", "."),
+    ("-m", "mypy"),
+    (str(VENV / "bin" / "lint-imports"),),
+    (*PYTEST, "-m", "compile"),
+    # Last, so that the summary of the whole suite ends a check.
+    (*PYTEST, "-m", "not compile", "--jaxtyping-packages=" + SHAPE_CHECKED),
+)
+
+# Each command: the extras it needs and the Python command lines it runs. The last one gets the caller's own arguments.
+COMMANDS = {
+    "demo": ([], [("-m", "octavo", "demo")]),
+    "octavo": ([], [("-m", "octavo")]),
+    **dict.fromkeys(("check", "test"), (["test"], CHECKS)),
+    "pytest": (["test"], [("-m", "pytest")]),
+    "python": (["test"], [()]),
+}
+
+# What installers print when a disk is full, and when no registry answers.
+DISK_FULL = "no space left|os error 28|errno 28|quota exceeded"
+NO_NETWORK = "dns error|name resolution|lookup address|connection refused|unreachable|tcp connect|newconnectionerror"
+NO_NETWORK += "|connecttimeout|timed out|error sending request|max retries|proxyerror"
+
+
+class SetupError(Exception):
+    """Something that keeps the environment from being built, told in one line."""
+
+
+class NoNetworkError(SetupError):
+    """No registry answered. Installers fetch everything first, so nothing has been touched."""
+
+
+class InstallerError(SetupError):
+    """An installer failed where another one may do better."""
+
+
+def say(text: str) -> None:
+    """Prints a line about the set-up where it does not mix with a command's own output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def use_supported_python() -> None:
+    """Goes on in another Python of this machine where this one is too old or too new; raises if there is none."""
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return
+    for name in ("python3.12", "python3.11", "python3.13"):
+        path = shutil.which(name)
+        # A name on PATH may be a shim for a version that is not installed.
+        if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            os.execv(path, [path, str(ROOT / "bootstrap.py"), *sys.argv[1:]])
+    found = sys.version.split()[0]
+    raise SetupError(f"this is Python {found}; 3.11 to 3.13 is needed: install one, or say make PYTHON=/path/to/python")
+
+
+def describe_inputs() -> dict:
+    """Returns what an environment is built from, as a digest, and the Python and the folder that it is tied to."""
+    import tomllib
+
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = json.dumps([tables["build-system"], tables["project"], CONSTRAINTS.read_text(encoding="utf-8")])
+    return {"wanted": hashlib.sha256(wanted.encode()).hexdigest(), "tied_to": f"{sys.version} {BASE} {ROOT}"}
+
+
+def read_stamp() -> dict:
+    """Returns the environment's stamp: nothing where it is not ours, no "inputs" where its build was interrupted."""
+    try:
+        return json.loads(STAMP.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:  # torn by a power cut
+        return {"extras": []}
+
+
+def write_stamp(stamp: dict) -> None:
+    """Replaces the stamp in one step."""
+    fresh = ROOT / ".venv.stamp"  # beside the environment: a folder that holds anything but a stamp is not ours
+    fresh.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+    fresh.replace(STAMP)
+
+
+def is_ready(stamp: dict, extras: list) -> bool:
+    """Says whether the environment is whole, up to date, and holds these extras."""
+    return stamp.get("inputs") == describe_inputs() and set(extras) <= set(stamp["extras"]) and PYTHON.exists()
+
+
+def prepare(extras: list) -> None:
+    """Makes the environment hold the package and these extras; returns at once when it does already."""
+    if is_ready(read_stamp(), extras):
+        return
+    with hold_lock() as lock:
+        stamp = read_stamp()
+        if is_ready(stamp, extras):
+            return
+        if not stamp and VENV.exists() and any(VENV.iterdir()):
+            raise SetupError(f"{VENV} was not built by bootstrap.py: move it away or run 'make clean', then try again")
+        inputs, system = describe_inputs(), find_system_packages()
+        building = {"extras": sorted({*extras, *stamp.get("extras", [])}), "system": bool(system)}
+        update = stamp.get("inputs", {}).get("tied_to") == inputs["tied_to"] and stamp["system"] == building["system"]
+        say(f"{'Updating' if update else 'Building'} {VENV.name} with Python {sys.version.split()[0]}")
+        if not update or not PYTHON.exists():
+            clear_venv()
+        write_stamp(building)
+        try:
+            install(building["extras"], system, lock)
+        except NoNetworkError:
+            if update:
+                write_stamp(stamp)
+            raise
+        write_stamp({**building, "inputs": inputs})
+
+
+@contextlib.contextmanager
+def hold_lock():
+    """Keeps a second set-up of this folder waiting; installers inherit the lock, so one that outlives us holds it."""
+    with open(__file__, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another set-up of this folder is under way: waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def clear_venv() -> None:
+    """Leaves an empty folder; one that is half removed is never taken for an environment."""
+    old = ROOT / ".venv.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if VENV.exists():
+        VENV.rename(old)
+        shutil.rmtree(old)
+    VENV.mkdir()
+
+
+def find_system_packages() -> list:
+    """Returns the names of all packages of a Python that has a fitting torch and sees a GPU; of any other, nothing."""
+    probe = """
+import importlib.metadata, importlib.util, json
+names = []
+if importlib.util.find_spec("torch"):
+    import torch
+    if (2, 11) <= tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 15) and torch.cuda.is_available():
+        names = [each.metadata["Name"] for each in importlib.metadata.distributions()]
+print(json.dumps(names))
+"""
+    done = subprocess.run([BASE, "-c", probe], capture_output=True, text=True, check=False)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
+
+
+def install(extras: list, system: list, lock: int) -> None:
+    """Fills the environment with uv or, where it cannot be had or fails, with pip."""
+    installers = {"uv": install_with_uv, "pip": install_with_pip}
+    names = (os.environ.get("OCTAVO_INSTALLER") or ("pip" if system else "uv pip")).split()
+    if not set(names) <= set(installers):
+        raise SetupError(f"OCTAVO_INSTALLER is {' '.join(names)!r}: set it to uv or pip, or unset it")
+    if system:
+        say("This Python has torch and a GPU: its packages stay as they are, and only what is missing is added")
+    if not PYTHON.exists():
+        flags = ["--without-pip", *(["--system-site-packages"] if system else [])]
+        run([BASE, "-m", "venv", *flags, str(VENV)], lock, "python3 cannot make .venv")
+    target = f".[{','.join(extras)}]" if extras else "."
+    for name in names[:-1]:
+        try:
+            return installers[name](target, system, lock)
+        except InstallerError as error:
+            say(f"{error}. Going on with {names[-1]}")
+    return installers[names[-1]](target, system, lock)
+
+
+def find_uv(lock: int) -> str:
+    """Returns a uv that runs: the one on PATH, the one fetched earlier, or one that pip fetches now."""
+    fetched = str(TOOLS / "bin" / "uv")
+    for candidate in (shutil.which("uv"), fetched):
+        if candidate and runs_uv(candidate):
+            return candidate
+    shutil.rmtree(TOOLS, ignore_errors=True)
+    pip = [BASE, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "install", "--quiet"]
+    run([*pip, "--target", str(TOOLS), "uv>=0.8,<1"], lock, "pip cannot fetch uv")
+    if not runs_uv(fetched):
+        raise InstallerError("the uv that pip fetched does not run here")
+    return fetched
+
+
+def runs_uv(path: str) -> bool:
+    """Says whether this is a uv of at least 0.8, the oldest that knows every option used here."""
+    try:
+        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+        return tuple(int(part) for part in text.split()[1].split(".")[:2]) >= (0, 8)
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        return False
+
+
+def read_pip_setting(name: str) -> list:
+    """Returns the values of one of pip's settings, from its variable or else its files; uv reads neither."""
+    value = os.environ.get("PIP_" + name.upper().replace("-", "_"))
+    if value is None:
+        command = [BASE, "-m", "pip", "config", "get", "global." + name]
+        value = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return value.split()
+
+
+def install_with_uv(target: str, _system: list, lock: int) -> None:
+    """Fills the environment with uv; bytecode is compiled now, as some machines are told never to write it later."""
+    uv, links = find_uv(lock), read_pip_setting("find-links")
+    command = [uv, "pip", "install", "--python", str(PYTHON), "--compile-bytecode", "-c", str(CONSTRAINTS)]
+    command += [flag for link in links for flag in ("--find-links", link)]
+    if "UV_TORCH_BACKEND" not in os.environ and not any(list(Path(link).glob("torch-*.whl")) for link in links):
+        command += ["--torch-backend", "auto"]  # the build for this machine's GPU, or the small one without
+    command += ["--no-index"] * bool(read_pip_setting("no-index"))
+    env = dict(os.environ)
+    for pip_name, uv_name in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
+        for value in read_pip_setting(pip_name):
+            env.setdefault(uv_name, value)
+    run([*command, "-e", target], lock, "uv cannot install the packages", env)
+
+
+def install_with_pip(target: str, system: list, lock: int) -> None:
+    """Fills the environment with pip; what is in ``system`` is found in the Python below and keeps its version."""
+    held = {re.sub("[._]", "-", name.lower()) for name in system}
+    pins = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    constraints = VENV / "constraints.txt"
+    constraints.write_text("\n".join(pin for pin in pins if pin.split("==")[0] not in held), encoding="utf-8")
+    pip = [BASE, "-m", "pip", "--disable-pip-version-check", "--python", str(PYTHON), "install"]
+    run([*pip, "-c", str(constraints), "-e", target], lock, "pip cannot install the packages")
+
+
+def run(command: list, lock: int, trouble: str, env: dict | None = None) -> None:
+    """Runs an installer, shows its main lines as they come, and raises one line where it fails."""
+    lines = []
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    with subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=(lock,), **pipes) as child:
+        for line in child.stdout:
+            lines.append(line.strip())
+            if not line.startswith((" ", "warning", "WARNING", "Requirement already")):
+                say("  " + line.rstrip())
+    if child.returncode == 0:
+        return
+    text = "\n".join(lines).lower()
+    if re.search(DISK_FULL, text):
+        raise SetupError(f"{trouble}: the disk is full: free 3 GB, then try again")
+    if re.search(NO_NETWORK, text):
+        raise NoNetworkError(f"{trouble}: no package registry can be reached: check the network, then try again")
+    raise InstallerError(f"{trouble}: {next((line for line in reversed(lines) if line), 'no reason given')}")
+
+
+def main(arguments: list) -> int:
+    """Runs one command in the environment and returns its exit code."""
+    if not arguments or arguments[0] not in COMMANDS:
+        raise SetupError(f"got {arguments[:1] or 'nothing'} for a command: give one of {', '.join(COMMANDS)}")
+    extras, steps = COMMANDS[arguments[0]]
+    prepare(extras)
+    *first, last = steps
+    failed = [step for step in first if subprocess.run([PYTHON, *step], cwd=ROOT, check=False).returncode]
+    for step in failed:
+        say(f"FAILED: python {' '.join(step)}")
+    command = [str(PYTHON), *last, *arguments[1:]]
+    if not first:
+        os.execv(PYTHON, command)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode or bool(failed)
+
+
+if __name__ == "__main__":
+    try:
+        use_supported_python()
+        sys.exit(main(sys.argv[1:]))
+    except (SetupError, OSError) as error:
+        sys.exit(f"octavo set-up: {error}")
+    except KeyboardInterrupt:
+        say("Interrupted: the next call takes it up again")
+        sys.exit(130)
