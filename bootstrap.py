@@ -105,7 +105,7 @@ def read_stamp() -> dict:
 
 def write_stamp(stamp: dict) -> None:
     """Replaces the stamp in one step."""
-    fresh = ROOT / ".venv.stamp"  # beside the environment: a folder that holds anything but a stamp is not ours
+    fresh = ROOT / ".venv.stamp"  # not inside: a folder that holds anything but a stamp is not ours
     fresh.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
     fresh.replace(STAMP)
 
@@ -207,9 +207,9 @@ def find_uv(lock: int) -> str:
     shutil.rmtree(TOOLS, ignore_errors=True)
     pip = [BASE, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "install", "--quiet"]
     run([*pip, "--target", str(TOOLS), "uv>=0.8,<1"], lock, "pip cannot fetch uv")
-    if not runs_uv(fetched):
-        raise InstallerError("the uv that pip fetched does not run here")
-    return fetched
+    if runs_uv(fetched):
+        return fetched
+    raise InstallerError("the uv that pip fetched does not run here")
 
 
 def runs_uv(path: str) -> bool:
@@ -278,9 +278,8 @@ def main(arguments: list) -> int:
     """Runs one command in the environment and returns its exit code."""
     if not arguments or arguments[0] not in COMMANDS:
         raise SetupError(f"got {arguments[:1] or 'nothing'} for a command: give one of {', '.join(COMMANDS)}")
-    extras, steps = COMMANDS[arguments[0]]
+    extras, (*first, last) = COMMANDS[arguments[0]]
     prepare(extras)
-    *first, last = steps
     failed = [step for step in first if subprocess.run([PYTHON, *step], cwd=ROOT, check=False).returncode]
     for step in failed:
         say(f"FAILED: python {' '.join(step)}")
