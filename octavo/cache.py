@@ -12,7 +12,7 @@ from octavo.config import ModelConfig
 
 
 class KVCache:
-    """The pool: ``key_LPBGH`` and ``value_LPBGH``; ``write`` is the only thing that changes it."""
+    """The pool: ``key_LPBGH`` and ``value_LPBGH``; only ``write`` and ``clear`` change it."""
 
     def __init__(
         self,
@@ -40,3 +40,8 @@ class KVCache:
         """Stores the keys and values of T tokens of ``layer`` in their slots."""
         self.key_LPBGH[layer].flatten(0, 1).index_copy_(0, slot_T, key_TGH)
         self.value_LPBGH[layer].flatten(0, 1).index_copy_(0, slot_T, value_TGH)
+
+    def clear(self, page_p: Int[Tensor, "p"]) -> None:
+        """Zeroes p pages in every layer, so that their next owner finds nothing of the last one's, not even a NaN."""
+        self.key_LPBGH.index_fill_(1, page_p, 0)
+        self.value_LPBGH.index_fill_(1, page_p, 0)

@@ -1,0 +1,234 @@
+"""The engine: requests in, one step at a time, token ids out."""
+
+import torch
+from torch import Tensor
+
+from octavo.cache import KVCache
+from octavo.engine.admission import check
+from octavo.engine.batching import build
+from octavo.engine.blocks import BlockPool
+from octavo.engine.capacity import num_pages
+from octavo.engine.config import EngineConfig
+from octavo.engine.request import FinishReason, Group, Progress, Request, RoutingRows, Sequence, TokenLogprobs
+from octavo.engine.runner import HostRouting, Runner, to_host
+from octavo.engine.sampler import Choice, Sampler, read_logprobs, seed_of
+from octavo.engine.scheduler import Chunk, Scheduler
+from octavo.errors import RequestError
+from octavo.model import Output, Transformer
+
+ROWS_SCORED_AT_ONCE = 256
+
+# The logprobs of a chunk's prompt tokens; None when the logits were not finite.
+Scores = tuple[TokenLogprobs, ...] | None
+
+
+class Engine:
+    """Serves any number of requests at once: continuous batching, paged cache, chunked prompts, preemption.
+
+    ``add`` takes a request in, ``step`` reads one batch and says what came of it, ``abort`` drops what is not wanted
+    any more. The model's weights are only read. Not safe to call from several threads at once.
+    """
+
+    def __init__(self, model: Transformer, config: EngineConfig | None = None) -> None:
+        self.config = config or EngineConfig()
+        weight = model.norm.weight
+        dtype, device = model.tok_embeddings.weight.dtype, weight.device
+        pages = num_pages(model.config, self.config, dtype=dtype, device=device)
+        cache = KVCache(model.config, num_pages=pages, page_size=self.config.page_size, dtype=dtype, device=device)
+        self.model_config = model.config
+        self.max_model_len = self.config.max_model_len or model.config.context_length
+        self.pool = BlockPool(pages)
+        self.scheduler = Scheduler(self.config, self.pool, window=model.config.sliding_window)
+        self.runner = Runner(model, cache)
+        self.sampler = Sampler()
+        self._groups: dict[str, Group] = {}
+        self._num_added = 0
+
+    @property
+    def has_unfinished(self) -> bool:
+        """Whether a step has anything to do."""
+        return bool(self.scheduler.running or self.scheduler.waiting)
+
+    def add(self, request: Request) -> None:
+        """Takes a request into the queue.
+
+        Raises RequestError for one that cannot be served as asked; nothing has changed then.
+        """
+        check(
+            request,
+            self.model_config,
+            taken=request.request_id in self._groups,
+            max_logprobs=self.config.max_logprobs,
+            max_model_len=self.max_model_len,
+        )
+        self._check_room(request)
+        seed = request.params.seed
+        if seed is None:
+            seed = seed_of(self.config.seed, self._num_added)
+        self._num_added += 1
+        group = Group(request=request)
+        group.sequences = tuple(
+            Sequence(group=group, index=index, seed=seed_of(seed, index), token_ids=list(request.prompt_token_ids))
+            for index in range(request.params.n)
+        )
+        self._groups[request.request_id] = group
+        for sequence in group.sequences:
+            self.scheduler.add(sequence)
+
+    @torch.inference_mode()
+    def step(self) -> list[Progress]:
+        """Reads one batch and says what it did for each sequence that it moved; [] when nothing is left to do."""
+        plan = self.scheduler.schedule()
+        if not plan.chunks:
+            return []
+        batch = build(plan.chunks, page_size=self.config.page_size, device=self.runner.device)
+        output = self.runner.forward(batch, plan.fresh_pages)
+        choices, scores = self._judge(output, plan.chunks)
+        return self._commit(plan.chunks, output, choices, scores)
+
+    def abort(self, request_id: str, index: int | None = None) -> None:
+        """Ends a request, or only its output ``index``, and frees its pages; what is finished or unknown is left."""
+        group = self._groups.get(request_id)
+        for sequence in group.sequences if group is not None else ():
+            if index in (None, sequence.index) and sequence.finish_reason is None:
+                self._finish(sequence, "abort")
+
+    def _check_room(self, request: Request) -> None:
+        params = request.params
+        length = len(request.prompt_token_ids)
+        most = self.max_model_len if params.max_tokens is None else min(self.max_model_len, length + params.max_tokens)
+        # Nobody reads the last token that is chosen, so it needs no place.
+        needed = self.scheduler.pages_needed(max(length, most - 1))
+        if needed > self.pool.total:
+            size = self.config.page_size
+            raise RequestError(
+                f"the request may need {needed * size} positions of the cache ({length} of them for its prompt), "
+                f"which has {self.pool.total * size}: lower max_tokens, shorten the prompt, or give the cache more memory"
+            )
+
+    def _judge(self, output: Output, chunks: tuple[Chunk, ...]) -> tuple[dict[int, Choice], dict[int, Scores]]:
+        """Chooses a token for each chunk that samples and scores the prompts that want it; by the chunk's number."""
+        logits_RV = output.logits_RV
+        sampling = [number for number, chunk in enumerate(chunks) if chunk.samples]
+        if len(sampling) == logits_RV.shape[0]:
+            scores: dict[int, Scores] = {}
+        else:
+            row, rows, scores = 0, [], {}
+            for number, chunk in enumerate(chunks):
+                count = chunk.scored_to - chunk.scored_from
+                if count:
+                    scores[number] = _score(logits_RV[row : row + count], chunk)
+                row += count
+                if chunk.samples:
+                    rows.append(row)
+                    row += 1
+            logits_RV = logits_RV[rows]
+        choices = self.sampler.choose(logits_RV, [chunks[number].sequence for number in sampling]) if sampling else []
+        return dict(zip(sampling, choices, strict=True)), scores
+
+    def _commit(
+        self,
+        chunks: tuple[Chunk, ...],
+        output: Output,
+        choices: dict[int, Choice],
+        scores: dict[int, Scores],
+    ) -> list[Progress]:
+        """Writes down what the step did, ends what is at its end, and says it."""
+        routed = [chunk.sequence.request.params for chunk in chunks if chunk.sequence.request.params.routing]
+        host = to_host(output.routings, logits=any(params.router_logits for params in routed)) if routed else None
+        said = []
+        row = 0
+        for number, chunk in enumerate(chunks):
+            progress = self._advance(chunk, choices.get(number), scores.get(number, ()), _rows(host, chunk, row))
+            if progress is not None:
+                said.append(progress)
+            row += chunk.count
+        return said
+
+    def _advance(
+        self, chunk: Chunk, choice: Choice | None, score: Scores, routing: RoutingRows | None
+    ) -> Progress | None:
+        sequence = chunk.sequence
+        group, end = sequence.group, chunk.start + chunk.count
+        sequence.num_computed = end
+        sequence.num_read = max(sequence.num_read, end)
+        group.prompt_read = max(group.prompt_read, min(end, sequence.num_prompt))
+        if score is not None:
+            group.prompt_scored = max(group.prompt_scored, chunk.scored_to)
+        token = None if choice is None else choice.token_id
+        stop_reason: int | None = None
+        reason: FinishReason | None = None
+        if score is None or (choice is not None and token is None):
+            reason = "error"
+        elif token is not None:
+            sequence.token_ids.append(token)
+            reason, stop_reason = self._end(sequence, token)
+        elif chunk.sequence.request.params.max_tokens == 0 and end == sequence.num_prompt:
+            reason = "length"
+        if reason is not None:
+            self._finish(sequence, reason)
+        if token is None and reason is None and not score and routing is None:
+            return None
+        return Progress(
+            request_id=group.request.request_id,
+            index=sequence.index,
+            token_id=token,
+            logprobs=None if choice is None else choice.logprobs,
+            prompt_logprobs=score or (),
+            routing=routing,
+            finish_reason=reason,
+            stop_reason=stop_reason,
+        )
+
+    def _end(self, sequence: Sequence, token: int) -> tuple[FinishReason | None, int | None]:
+        """Whether ``token``, just chosen, ends the sequence, and the stop token that did."""
+        request = sequence.request
+        params = request.params
+        if not params.ignore_eos and token in request.eos_token_ids:
+            return "stop", None
+        if params.stop_token_ids and token in params.stop_token_ids:
+            return "stop", token
+        if sequence.num_generated == params.max_tokens or len(sequence.token_ids) >= self.max_model_len:
+            return "length", None
+        return None, None
+
+    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        sequence.finish_reason = reason
+        self.scheduler.remove(sequence)
+        self.sampler.forget(sequence)
+        if all(one.finish_reason for one in sequence.group.sequences):
+            del self._groups[sequence.request.request_id]
+
+
+def _score(logits_RV: Tensor, chunk: Chunk) -> Scores:
+    """Logprobs of the prompt tokens that follow the chunk's scored positions, or None when some logit is not finite."""
+    request = chunk.sequence.request
+    tokens = request.prompt_token_ids[chunk.scored_from + 1 : chunk.scored_to + 1]
+    found: list[TokenLogprobs] = []
+    for start in range(0, len(tokens), ROWS_SCORED_AT_ONCE):
+        rows_RV = logits_RV[start : start + ROWS_SCORED_AT_ONCE].float()
+        if not rows_RV.sum(dim=-1).isfinite().all():
+            return None
+        some = tokens[start : start + ROWS_SCORED_AT_ONCE]
+        found += read_logprobs(rows_RV, some, [request.params.prompt_logprobs or 0] * len(some))
+    return tuple(found)
+
+
+def _rows(host: HostRouting | None, chunk: Chunk, row: int) -> RoutingRows | None:
+    """The chunk's routing rows that were not handed out before; its tokens begin at ``row`` of the batch."""
+    params = chunk.sequence.request.params
+    if host is None or not params.routing:
+        return None
+    sequence = chunk.sequence
+    end = chunk.start + chunk.count
+    # A recomputed position is not said again; nor is a prompt position that another sequence of the request has read.
+    start = max(chunk.start, sequence.group.prompt_read, sequence.num_read)
+    if start >= end:
+        return None
+    held = slice(row + start - chunk.start, row + chunk.count)
+    return RoutingRows(
+        start,
+        host.expert_TLK[held].copy(),
+        host.weight_TLK[held].copy(),
+        host.logits_TLE[held].copy() if host.logits_TLE is not None and params.router_logits else None,
+    )

@@ -1,0 +1,143 @@
+"""The sampler: from logits to the next token of each sequence.
+
+In vLLM's order: logprobs are read off the raw logits; then min_tokens, logit_bias and the penalties change them; then the greedy take
+the largest, and the others divide by the temperature, drop what min_p, top_k and top_p drop, and draw from what is left.
+
+A draw is one number in [0, 1) that depends on the sequence's seed and on how many tokens it has chosen, and on nothing else: so the
+same request draws the same in any batch, and after a preemption.
+"""
+
+import hashlib
+from collections.abc import Sequence as List
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from octavo.engine.penalties import Seen, edit
+from octavo.engine.request import Sequence, TokenLogprobs
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The token chosen for one sequence, or None when its logits were not finite; and its logprobs when wanted."""
+
+    token_id: int | None
+    logprobs: TokenLogprobs | None = None
+
+
+class Sampler:
+    """Chooses tokens; for penalised sequences it remembers what they hold so far, until ``forget``."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Sequence, Seen] = {}
+
+    def choose(self, logits_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> list[Choice]:
+        """Chooses the next token of each of S sequences from its row."""
+        raw_SV = logits_SV.float()
+        # One pass that is finite only when every logit of the row is.
+        finite = raw_SV.sum(dim=-1).isfinite().tolist()
+        params = [sequence.request.params for sequence in sequences]
+        token_S = self._tokens(raw_SV, sequences)
+        tokens = token_S.tolist()
+        logprobs: dict[int, TokenLogprobs] = {}
+        wanted = [row for row, p in enumerate(params) if p.logprobs is not None and finite[row]]
+        if wanted:
+            counts = [params[row].logprobs or 0 for row in wanted]
+            rows_SV = raw_SV if len(wanted) == len(sequences) else raw_SV[wanted]
+            found = read_logprobs(rows_SV, [tokens[row] for row in wanted], counts)
+            logprobs = dict(zip(wanted, found, strict=True))
+        return [
+            Choice(token if fine else None, logprobs.get(row))
+            for row, (token, fine) in enumerate(zip(tokens, finite, strict=True))
+        ]
+
+    def forget(self, sequence: Sequence) -> None:
+        """Drops what is remembered about a sequence that is finished."""
+        self._seen.pop(sequence, None)
+
+    def _tokens(self, raw_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> Tensor:
+        edited = [row for row, sequence in enumerate(sequences) if sequence.request.params.edited]
+        if edited:
+            raw_SV = raw_SV.clone()
+            for row in edited:
+                edit(raw_SV[row], sequences[row], self._remember(sequences[row], raw_SV))
+        drawn = [row for row, sequence in enumerate(sequences) if not sequence.request.params.greedy]
+        token_S = raw_SV.argmax(dim=-1)
+        if drawn:
+            rows_SV = raw_SV if len(drawn) == len(sequences) else raw_SV[drawn]
+            token_S[drawn] = draw(rows_SV, [sequences[row] for row in drawn])
+        return token_S
+
+    def _remember(self, sequence: Sequence, raw_SV: Tensor) -> Seen | None:
+        if not sequence.request.params.penalised:
+            return None
+        if sequence not in self._seen:
+            self._seen[sequence] = Seen(raw_SV.shape[-1], raw_SV.device)
+        seen = self._seen[sequence]
+        seen.follow(sequence)
+        return seen
+
+
+def draw(logits_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> Tensor:
+    """Draws one token for each row, after temperature, min_p, top_k and top_p; returns ids [S]."""
+    params = [sequence.request.params for sequence in sequences]
+    device = logits_SV.device
+    scaled_SV = logits_SV / torch.tensor([[p.temperature] for p in params], device=device)
+    if any(p.min_p > 0 for p in params):
+        floor_S1 = torch.tensor([[p.min_p] for p in params], device=device)
+        chance_SV = scaled_SV.softmax(dim=-1)
+        scaled_SV = scaled_SV.masked_fill(chance_SV < floor_S1 * chance_SV.amax(dim=-1, keepdim=True), float("-inf"))
+    limited = any(p.top_k > 0 or p.top_p < 1 for p in params)
+    if limited:
+        # From the likeliest down: what top_k and top_p keep is then a prefix.
+        scaled_SV, order_SV = scaled_SV.sort(dim=-1, descending=True, stable=True)
+        scaled_SV = scaled_SV.masked_fill(
+            ~_kept(scaled_SV, [p.top_k for p in params], [p.top_p for p in params]), -torch.inf
+        )
+    # Doubles, so that the place where a draw falls does not hang on the rounding of a long sum.
+    total_SV = scaled_SV.double().softmax(dim=-1).cumsum(dim=-1)
+    uniform = [[uniform_of(sequence.seed, sequence.num_generated)] for sequence in sequences]
+    mark_S1 = torch.tensor(uniform, dtype=torch.float64, device=device) * total_SV[:, -1:]
+    place_S1 = torch.searchsorted(total_SV, mark_S1, right=True).clamp_(max=total_SV.shape[-1] - 1)
+    return (order_SV.gather(1, place_S1) if limited else place_S1)[:, 0]
+
+
+def _kept(sorted_SV: Float[Tensor, "S V"], top_k: list[int], top_p: list[float]) -> Bool[Tensor, "S V"]:
+    """Which of each row's logits, sorted from the largest down, top_k and then top_p keep; equals of the k-th stay."""
+    width, device = sorted_SV.shape[-1], sorted_SV.device
+    last_S1 = torch.tensor([[min(k, width) - 1 if k > 0 else width - 1] for k in top_k], device=device)
+    kept_SV = sorted_SV >= sorted_SV.gather(1, last_S1)
+    chance_SV = sorted_SV.masked_fill(~kept_SV, -torch.inf).softmax(dim=-1)
+    # A token stays while those before it have less than top_p: so the first always stays.
+    before_SV = chance_SV.cumsum(dim=-1) - chance_SV
+    top_p_S1 = torch.tensor([[p] for p in top_p], device=device)
+    return kept_SV & ((before_SV < top_p_S1) | (top_p_S1 >= 1))
+
+
+def read_logprobs(logits_RV: Float[Tensor, "R V"], token_ids: List[int], counts: List[int]) -> list[TokenLogprobs]:
+    """Logprobs of one token a row, and of the row's ``counts`` best (-1 is all), from the raw logits."""
+    logprob_RV = torch.log_softmax(logits_RV.float(), dim=-1)
+    width = logprob_RV.shape[-1]
+    own_R1 = logprob_RV.gather(1, torch.tensor(token_ids, device=logprob_RV.device)[:, None])
+    ranks = ((logprob_RV > own_R1).sum(dim=-1) + 1).tolist()
+    counts = [width if count < 0 else min(count, width) for count in counts]
+    most = max(counts)
+    best_Rm, id_Rm = logprob_RV.topk(most, dim=-1) if most else (own_R1[:, :0], own_R1[:, :0].long())
+    rows = zip(token_ids, own_R1[:, 0].tolist(), ranks, counts, id_Rm.tolist(), best_Rm.tolist(), strict=True)
+    return [
+        TokenLogprobs((token, *ids[:count]), (own, *best[:count]), rank) for token, own, rank, count, ids, best in rows
+    ]
+
+
+def uniform_of(seed: int, counter: int) -> float:
+    """The number in [0, 1), of 53 random bits, that a seed gives at a counter."""
+    digest = hashlib.blake2b(f"{seed}:{counter}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
+
+
+def seed_of(*parts: int) -> int:
+    """A seed of 63 bits made of whole numbers: other parts, other seed."""
+    digest = hashlib.blake2b(":".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
