@@ -237,7 +237,7 @@ def install_with_uv(target: str, _system: list, lock: int) -> None:
     command += [flag for link in links for flag in ("--find-links", link)]
     if "UV_TORCH_BACKEND" not in os.environ and not any(list(Path(link).glob("torch-*.whl")) for link in links):
         command += ["--torch-backend", "auto"]  # the build for this machine's GPU, or the small one without
-    command += ["--no-index"] * bool(read_pip_setting("no-index"))
+    command += ["--no-index"] * (read_pip_setting("no-index") in (["1"], ["true"], ["yes"], ["on"]))
     env = dict(os.environ)
     for pip_name, uv_name in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
         for value in read_pip_setting(pip_name):
