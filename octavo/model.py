@@ -26,7 +26,7 @@ class Output:
     routings: tuple[Routing, ...]
 
 
-Rotation = tuple[Float[Tensor, "T h"], Float[Tensor, "T h"]]
+Rotation = tuple[Float[Tensor, "T H"], Float[Tensor, "T H"]]
 
 
 class Linear(nn.Module):
@@ -34,11 +34,17 @@ class Linear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, ops: Ops) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.weight: Tensor = nn.Parameter(torch.empty(outputs, inputs))
         self.ops = ops
 
     def forward(self, x_TI: Float[Tensor, "T I"]) -> Float[Tensor, "T O"]:
         return self.ops.linear(x_TI, self.weight)
+
+    def lay_out(self) -> None:
+        """Lays the weight out for the ops; it is no parameter any more."""
+        laid_out = self.ops.lay_out(self.weight.detach())
+        del self.weight
+        self.weight = laid_out
 
 
 class Embedding(nn.Module):
@@ -70,20 +76,20 @@ class Attention(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int, ops: Ops) -> None:
         super().__init__()
-        self.heads = (config.num_heads, config.num_kv_heads, config.num_kv_heads)
+        self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim = config.head_dim
         self.window = config.sliding_window
         self.layer = layer
         self.ops = ops
-        self.wqkv = Linear(config.dim, sum(self.heads) * config.head_dim, ops)
+        self.wqkv = Linear(config.dim, (config.num_heads + 2 * config.num_kv_heads) * config.head_dim, ops)
         self.wo = Linear(config.num_heads * config.head_dim, config.dim, ops)
 
     def forward(
         self, x_TD: Float[Tensor, "T D"], rope: Rotation, batch: Batch, cache: KVCache | None
     ) -> Float[Tensor, "T D"]:
-        query_TQH, key_TGH, value_TGH = self.wqkv(x_TD).unflatten(-1, (-1, self.head_dim)).split(self.heads, dim=1)
-        query_TQH = self.ops.rotate(query_TQH, *rope)
-        key_TGH = self.ops.rotate(key_TGH, *rope)
+        heads_TNH = self.wqkv(x_TD).unflatten(-1, (-1, self.head_dim))
+        turned_TNH, value_TGH = heads_TNH.split((self.num_heads + self.num_kv_heads, self.num_kv_heads), dim=1)
+        query_TQH, key_TGH = self.ops.rotate(turned_TNH, *rope).split((self.num_heads, self.num_kv_heads), dim=1)
         if cache is None or batch.pages is None:
             said_TQH = self.ops.packed_attention(query_TQH, key_TGH, value_TGH, batch, self.window)
         else:
@@ -162,7 +168,7 @@ class Transformer(nn.Module):
         return Output(self.ops.linear(x_RD, self.head_VD), routings)
 
     @property
-    def head_VD(self) -> nn.Parameter:
+    def head_VD(self) -> Tensor:
         """The output matrix; the embeddings themselves when they are tied."""
         return self.tok_embeddings.weight if self.output is None else self.output.weight
 
@@ -180,6 +186,17 @@ class Transformer(nn.Module):
             x_TD, routing = block(x_TD, rope, batch, cache)
             routings += routing
         return self.norm(x_TD), routings
+
+    def lay_out(self) -> "Transformer":
+        """Lays every matrix out as the ops read it fastest, and returns the model, which can then only be run."""
+        if self.output is None:
+            with torch.device("meta"):
+                self.output = Linear(self.config.dim, self.config.vocab_size, self.ops)
+            self.output.weight = self.tok_embeddings.weight
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.lay_out()
+        return self
 
     @torch.no_grad()
     def init_weights(self, *, seed: int = 0, std: float = 0.02) -> "Transformer":

@@ -1,16 +1,21 @@
 """Every step that has a fast version, as one value: swapping one is ``replace(REFERENCE, experts=...)``."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from octavo.batch import Batch
+from octavo.ops.attention import varlen
 from octavo.ops.attention.reference import packed_attention, paged_attention
+from octavo.ops.experts import grouped, padded
 from octavo.ops.experts.reference import experts
-from octavo.ops.linear.reference import linear
+from octavo.ops.linear import onednn
+from octavo.ops.linear.reference import lay_out, linear
 from octavo.ops.norm.reference import norm
 from octavo.ops.rope.reference import rotate
+from octavo.ops.router import passes
 from octavo.ops.router.reference import router
 from octavo.routing import Routing
 
@@ -21,6 +26,7 @@ Attention = Callable[[Tensor, Tensor, Tensor, Batch, int | None], Tensor]
 class Ops:
     """One function for each accelerated step; each reference's docstring says what its twins must compute."""
 
+    lay_out: Callable[[Tensor], Tensor]
     linear: Callable[[Tensor, Tensor], Tensor]
     norm: Callable[[Tensor, Tensor, float], Tensor]
     rotate: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -31,6 +37,7 @@ class Ops:
 
 
 REFERENCE = Ops(
+    lay_out=lay_out,
     linear=linear,
     norm=norm,
     rotate=rotate,
@@ -39,3 +46,24 @@ REFERENCE = Ops(
     router=router,
     experts=experts,
 )
+
+# For bfloat16 on a GPU: torch's own grouped products and FlashAttention; nothing in it waits for the device.
+GROUPED = replace(
+    REFERENCE,
+    packed_attention=varlen.packed_attention,
+    router=passes.router,
+    experts=grouped.experts,
+)
+
+# For running on a CPU: large weights in oneDNN's layout, and few tokens' experts in few calls.
+CPU = replace(REFERENCE, lay_out=onednn.lay_out, linear=onednn.linear, experts=padded.experts)
+
+
+def best(device: torch.device | str, dtype: torch.dtype = torch.float32) -> Ops:
+    """The fastest operations that are right for running a model of ``dtype`` on ``device``."""
+    kind = torch.device(device).type
+    if kind == "cuda" and dtype == torch.bfloat16:
+        return GROUPED
+    if kind == "cpu" and onednn.is_available(dtype):
+        return CPU
+    return REFERENCE

@@ -54,8 +54,9 @@ def paged_attention(
         first_page = start // page_size
         page_p = pages.page_SP[sequence, first_page : -(-context // page_size)]
         held = slice(start - first_page * page_size, context - first_page * page_size)
-        key_CGH = key_PBGH[page_p].flatten(0, 1)[held]
-        value_CGH = value_PBGH[page_p].flatten(0, 1)[held]
+        # index_select copies whole pages; indexing by brackets copies element by element.
+        key_CGH = key_PBGH.index_select(0, page_p).flatten(0, 1)[held]
+        value_CGH = value_PBGH.index_select(0, page_p).flatten(0, 1)[held]
         said.append(_attend(query_nQH, key_CGH, value_CGH, window))
     return torch.cat(said)
 
@@ -104,7 +105,12 @@ def _decode(
     seen_SC = position_C <= last_S1
     if window is not None:
         seen_SC = seen_SC & (position_C > last_S1 - window)
-    key_SCGH, value_SCGH = (x_PBGH[pages.page_SP].flatten(1, 2) for x_PBGH in (key_PBGH, value_PBGH))
+    num_sequences, num_pages = pages.page_SP.shape
+    page_N = pages.page_SP.flatten()
+    key_SCGH, value_SCGH = (
+        x_PBGH.index_select(0, page_N).unflatten(0, (num_sequences, num_pages)).flatten(1, 2)
+        for x_PBGH in (key_PBGH, value_PBGH)
+    )
     return functional.scaled_dot_product_attention(
         query_SQH[:, :, None],
         key_SCGH.transpose(1, 2),

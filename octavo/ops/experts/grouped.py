@@ -1,0 +1,91 @@
+"""The experts by grouped matrix products: a counting sort deals the tokens out, two products read them, and a gather collects.
+
+With N = T·K assignments in order n (token n // K), assignment n of expert e stands in row place_n = (assignments of experts
+below e) + (assignments of e before n). Both directions of dealing and collecting are gathers, so the gradient of the tokens
+needs no atomic additions and is the same in every run.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+
+def experts(
+    x_TD: Float[Tensor, "T D"],
+    expert_TK: Int[Tensor, "T K"],
+    weight_TK: Float[Tensor, "T K"],
+    w13_EID: Float[Tensor, "E I D"],
+    w2_EDF: Float[Tensor, "E D F"],
+) -> Float[Tensor, "T D"]:
+    """Lets each token be read by its K chosen experts and sums what they say, in rank order and in float32.
+
+    Computes what the reference does without asking the device for the loads. On a GPU ``x_TD`` and the weights are bfloat16.
+    """
+    place_TK, order_N, end_E = places(expert_TK, w13_EID.shape[0])
+    read_ND = _Deal.apply(x_TD, place_TK, order_N)  # type: ignore[no-untyped-call]
+    gate_NF, up_NF = _grouped(read_ND, w13_EID, end_E).chunk(2, dim=-1)
+    said_ND = _grouped(functional.silu(gate_NF) * up_NF, w2_EDF, end_E)
+    y_TD: Tensor = _Collect.apply(  # type: ignore[no-untyped-call]
+        said_ND, weight_TK, place_TK, order_N
+    )
+    return y_TD
+
+
+def places(
+    expert_TK: Int[Tensor, "T K"], num_experts: int
+) -> tuple[Int[Tensor, "T K"], Int[Tensor, "N"], Int[Tensor, "E"]]:
+    """A counting sort of the assignments by expert: each one's row, the assignment in each row, and each expert's end."""
+    expert_N = expert_TK.flatten()
+    num = expert_N.shape[0]
+    index_N = torch.arange(num, device=expert_N.device)
+    hit_EN = expert_N == torch.arange(num_experts, device=expert_N.device)[:, None]
+    # One scan over the experts' rows laid end to end: it counts inside an expert and over the experts before it at once.
+    rank_EN = hit_EN.flatten().cumsum(0, dtype=torch.int32).unflatten(0, (num_experts, num))
+    place_N = rank_EN.flatten()[expert_N * num + index_N].long() - 1
+    order_N = torch.empty_like(index_N).scatter_(0, place_N, index_N)
+    return place_N.view_as(expert_TK), order_N, rank_EN[:, -1].contiguous()
+
+
+def _grouped(x_NI: Float[Tensor, "N I"], weight_EOI: Float[Tensor, "E O I"], end_E: Int[Tensor, "E"]) -> Tensor:
+    """y = x Wᵀ, where rows ``end_E[e - 1]`` to ``end_E[e]`` meet the weight of expert e."""
+    return functional.grouped_mm(x_NI, weight_EOI.transpose(-2, -1), offs=end_E)
+
+
+class _Deal(torch.autograd.Function):
+    """Row of each assignment: read_n = x_token(n)."""
+
+    @staticmethod
+    def forward(ctx: Any, x_TD: Tensor, place_TK: Tensor, order_N: Tensor) -> Tensor:
+        """Copies each token to the rows of its K experts."""
+        ctx.save_for_backward(place_TK)
+        return x_TD[order_N // place_TK.shape[1]]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """Sums over the token's K rows."""
+        (grad_ND,) = grads
+        (place_TK,) = ctx.saved_tensors
+        return grad_ND[place_TK].float().sum(dim=1).to(grad_ND.dtype), None, None
+
+
+class _Collect(torch.autograd.Function):
+    """y_t = Σ_i weight_ti · said_place(t, i), in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, said_ND: Tensor, weight_TK: Tensor, place_TK: Tensor, order_N: Tensor) -> Tensor:
+        """Gathers what the K experts said of each token."""
+        ctx.save_for_backward(said_ND, weight_TK, place_TK, order_N)
+        return (said_ND[place_TK] * weight_TK[:, :, None]).sum(dim=1).to(said_ND.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """Hands the token's gradient to its rows by weight, and to each weight what its expert said."""
+        (grad_TD,) = grads
+        said_ND, weight_TK, place_TK, order_N = ctx.saved_tensors
+        weight_N1 = weight_TK.flatten()[order_N][:, None]
+        grad_said_ND = (grad_TD[order_N // place_TK.shape[1]] * weight_N1).to(said_ND.dtype)
+        grad_weight_TK = (said_ND[place_TK].float() * grad_TD[:, None].float()).sum(dim=-1)
+        return grad_said_ND, grad_weight_TK, None, None
