@@ -5,7 +5,7 @@ from octavo.engine.request import Request
 from octavo.errors import RequestError
 
 
-def check(request: Request, config: ModelConfig, *, taken: bool, max_logprobs: int, max_model_len: int) -> None:
+def check_request(request: Request, config: ModelConfig, *, taken: bool, max_logprobs: int, max_model_len: int) -> None:
     """Raises RequestError for a request that this model cannot serve; ``taken`` says that its name is in use."""
     if taken:
         raise RequestError(f"request_id {request.request_id!r} is in use: want one of its own for each request")

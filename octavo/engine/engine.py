@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from octavo.cache import KVCache
-from octavo.engine.admission import check
+from octavo.engine.admission import check_request
 from octavo.engine.batching import build
 from octavo.engine.blocks import BlockPool
 from octavo.engine.capacity import num_pages
@@ -50,18 +50,8 @@ class Engine:
         return bool(self.scheduler.running or self.scheduler.waiting)
 
     def add(self, request: Request) -> None:
-        """Takes a request into the queue.
-
-        Raises RequestError for one that cannot be served as asked; nothing has changed then.
-        """
-        check(
-            request,
-            self.model_config,
-            taken=request.request_id in self._groups,
-            max_logprobs=self.config.max_logprobs,
-            max_model_len=self.max_model_len,
-        )
-        self._check_room(request)
+        """Takes a request into the queue; raises what ``check`` raises, and nothing has changed then."""
+        self.check(request)
         seed = request.params.seed
         if seed is None:
             seed = seed_of(self.config.seed, self._num_added)
@@ -93,8 +83,16 @@ class Engine:
             if index in (None, sequence.index) and sequence.finish_reason is None:
                 self._finish(sequence, "abort")
 
-    def _check_room(self, request: Request) -> None:
+    def check(self, request: Request) -> None:
+        """Raises RequestError, in one line, for a request that cannot be served as asked."""
         params = request.params
+        check_request(
+            request,
+            self.model_config,
+            taken=request.request_id in self._groups,
+            max_logprobs=self.config.max_logprobs,
+            max_model_len=self.max_model_len,
+        )
         length = len(request.prompt_token_ids)
         most = self.max_model_len if params.max_tokens is None else min(self.max_model_len, length + params.max_tokens)
         # Nobody reads the last token that is chosen, so it needs no place.
@@ -103,7 +101,7 @@ class Engine:
             size = self.config.page_size
             raise RequestError(
                 f"the request may need {needed * size} positions of the cache ({length} of them for its prompt), "
-                f"which has {self.pool.total * size}: lower max_tokens, shorten the prompt, or give the cache more memory"
+                f"which has {self.pool.total * size}: lower max_tokens, or give the cache more memory"
             )
 
     def _judge(self, output: Output, chunks: tuple[Chunk, ...]) -> tuple[dict[int, Choice], dict[int, Scores]]:

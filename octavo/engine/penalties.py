@@ -1,7 +1,9 @@
 """What changes the logits before the choice: min_tokens, logit_bias, and the penalties for what was said already.
 
-repetition r (arXiv 1909.05858, section 4.1): logit / r when positive, logit · r when negative, if prompt or output has the token
-frequency f, presence p (OpenAI's definition): logit - f · count - p · [count > 0], of the output alone
+    repetition r (arXiv 1909.05858, section 4.1): logit / r when positive, logit · r when negative, for what was said
+    frequency f, presence p (OpenAI's definition): logit - f · count - p · [count > 0]
+
+Repetition looks at prompt and output, the other two at the output alone.
 """
 
 import torch
@@ -12,7 +14,7 @@ from octavo.engine.request import Sequence
 
 
 class Seen:
-    """Which tokens of the vocabulary a sequence holds: ``prompt_V`` whether the prompt does, ``count_V`` how often its output does."""
+    """Of each token: whether the prompt has it (``prompt_V``) and how often the output does (``count_V``)."""
 
     def __init__(self, vocab_size: int, device: torch.device) -> None:
         self.prompt_V = torch.zeros(vocab_size, dtype=torch.bool, device=device)

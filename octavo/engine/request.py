@@ -42,9 +42,9 @@ class Group:
 class Sequence:
     """One output being written: its tokens so far and the pages that hold their keys and values.
 
-    ``pages`` is the block table: entry p is the page of positions p·B to p·B + B - 1, or 0 once it was handed back. The
-    first ``num_computed`` positions are in the cache; a preempted sequence starts again from 0. ``num_read`` is the most
-    it ever was. The scheduler writes the pages, the engine the rest.
+    ``pages`` is the block table: entry p is the page of positions p·B to p·B + B - 1; the first ``num_released`` were
+    handed back and are 0. The first ``num_computed`` positions are in the cache; a preempted sequence starts again from
+    0. ``num_read`` is the most it ever was. The scheduler writes the pages, the engine the rest.
     """
 
     group: Group
@@ -97,8 +97,8 @@ class RoutingRows:
 class Progress:
     """What one step did for one sequence: of all that it says, each thing is said once.
 
-    ``routing`` covers the tokens that the step read, so the row of a chosen token comes a step after the token itself; rows of
-    prompt positions belong to the request, whichever of its sequences read them.
+    ``routing`` covers the tokens that the step read, so the row of a chosen token comes a step after the token itself;
+    rows of prompt positions belong to the request, whichever of its sequences read them.
     """
 
     request_id: str

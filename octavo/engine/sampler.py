@@ -1,10 +1,11 @@
 """The sampler: from logits to the next token of each sequence.
 
-In vLLM's order: logprobs are read off the raw logits; then min_tokens, logit_bias and the penalties change them; then the greedy take
-the largest, and the others divide by the temperature, drop what min_p, top_k and top_p drop, and draw from what is left.
+In vLLM's order: logprobs are read off the raw logits; then min_tokens, logit_bias and the penalties change them; then
+the greedy take the largest, and the others divide by the temperature, drop what min_p, top_k and top_p drop, and draw
+from what is left.
 
-A draw is one number in [0, 1) that depends on the sequence's seed and on how many tokens it has chosen, and on nothing else: so the
-same request draws the same in any batch, and after a preemption.
+A draw is one number in [0, 1) that depends on the sequence's seed and on how many tokens it has chosen, and on nothing
+else: so the same request draws the same in any batch, and after a preemption.
 """
 
 import hashlib

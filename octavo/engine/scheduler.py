@@ -17,8 +17,8 @@ from octavo.engine.request import Sequence
 class Chunk:
     """Tokens ``start`` to ``start`` + ``count`` - 1 of one sequence, read in one step.
 
-    The logits of positions ``scored_from`` to ``scored_to`` - 1 are wanted for the prompt's logprobs; with ``samples`` those of the
-    last token choose the next one.
+    The logits of positions ``scored_from`` to ``scored_to`` - 1 are wanted for the prompt's logprobs; with ``samples``
+    those of the last token choose the next one.
     """
 
     sequence: Sequence

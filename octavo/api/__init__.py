@@ -1,0 +1,1 @@
+"""Text in, text out: where the tokenizer and the engine meet, in vLLM's names."""
