@@ -3,7 +3,7 @@
 from octavo.checkpoint.folder import ModelFolder, open_folder, read_settings
 from octavo.checkpoint.load import load_model
 from octavo.checkpoint.names import Dialect
-from octavo.checkpoint.save import Contents, save_model
+from octavo.checkpoint.save import save_model
 from octavo.checkpoint.settings import Settings
 
-__all__ = ["Contents", "Dialect", "ModelFolder", "Settings", "load_model", "open_folder", "read_settings", "save_model"]
+__all__ = ["Dialect", "ModelFolder", "Settings", "load_model", "open_folder", "read_settings", "save_model"]

@@ -59,12 +59,20 @@ def save_model(
     *,
     dialect: Dialect = Dialect.HF,
     dtype: torch.dtype | None = None,
-    contents: Contents | None = None,
+    tokenizer_from: Path | str | None = None,
+    bos_token_id: int | None = DEFAULT_BOS,
+    eos_token_ids: tuple[int, ...] = DEFAULT_EOS,
+    generation_config: Mapping[str, object] | None = None,
+    manifest: bool = True,
     max_shard_bytes: int | None = HF_SHARD_BYTES,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Writes a model as a folder of ``dialect``, its weights in ``dtype`` (None: the dtype of its embedding).
+
+    The tokenizer's files are copied from the folder ``tokenizer_from``; ``generation_config`` is written as
+    generation_config.json; a manifest of checksums is written unless ``manifest`` is False. Without a
+    ``max_shard_bytes`` there is one weight file.
 
     The folder appears whole or not at all. Raises CheckpointError when it holds files and ``overwrite`` is False,
     when the dialect is one that is only read, and when the disk refuses.
@@ -81,7 +89,13 @@ def save_model(
         atom,
         dialect=dialect,
         dtype=dtype or model.tok_embeddings.weight.dtype,
-        contents=contents or Contents(),
+        contents=Contents(
+            bos_token_id=bos_token_id,
+            eos_token_ids=eos_token_ids,
+            generation=generation_config or {},
+            tokenizer_from=None if tokenizer_from is None else Path(tokenizer_from),
+            manifest=manifest,
+        ),
         max_shard_bytes=max_shard_bytes,
         overwrite=overwrite,
         progress=progress,
