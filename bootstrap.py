@@ -26,6 +26,7 @@ STAMP = VENV / ".stamp"
 TOOLS = ROOT / ".tools"
 CONSTRAINTS = ROOT / "constraints.txt"
 BASE = getattr(sys, "_base_executable", None) or sys.executable
+PIP = (BASE, "-m", "pip", "--disable-pip-version-check")
 
 SHAPE_CHECKED = "octavo.model,octavo.routing,octavo.ops,octavo.engine.sampler,octavo.training.losses,beartype.beartype"
 PYTEST = ("-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4")
@@ -48,7 +49,6 @@ COMMANDS = {
     "python": (["test"], [()]),
 }
 
-# What installers print when a disk is full, and when no registry answers.
 DISK_FULL = "no space left|os error 28|errno 28|quota exceeded"
 NO_NETWORK = "dns error|name resolution|lookup address|connection refused|unreachable|tcp connect|newconnectionerror"
 NO_NETWORK += "|connecttimeout|timed out|error sending request|max retries|proxyerror"
@@ -58,12 +58,12 @@ class SetupError(Exception):
     """Something that keeps the environment from being built, told in one line."""
 
 
-class NoNetworkError(SetupError):
-    """No registry answered. Installers fetch everything first, so nothing has been touched."""
-
-
 class InstallerError(SetupError):
     """An installer failed where another one may do better."""
+
+
+class NoNetworkError(SetupError):
+    """No registry answered. Installers fetch everything first, so nothing has been touched."""
 
 
 def say(text: str) -> None:
@@ -78,10 +78,11 @@ def use_supported_python() -> None:
     for name in ("python3.12", "python3.11", "python3.13"):
         path = shutil.which(name)
         # A name on PATH may be a shim for a version that is not installed.
-        if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
             os.execv(path, [path, str(ROOT / "bootstrap.py"), *sys.argv[1:]])
-    found = sys.version.split()[0]
-    raise SetupError(f"this is Python {found}; 3.11 to 3.13 is needed: install one, or say make PYTHON=/path/to/python")
+    raise SetupError(
+        f"this is Python {sys.version.split()[0]}, want 3.11 to 3.13: install one, or give make PYTHON=..."
+    )
 
 
 def describe_inputs() -> dict:
@@ -166,15 +167,11 @@ def clear_venv() -> None:
 def find_system_packages() -> list:
     """Returns the names of all packages of a Python that has a fitting torch and sees a GPU; of any other, nothing."""
     probe = """
-import importlib.metadata, importlib.util, json
-names = []
-if importlib.util.find_spec("torch"):
-    import torch
-    if (2, 11) <= tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 15) and torch.cuda.is_available():
-        names = [each.metadata["Name"] for each in importlib.metadata.distributions()]
-print(json.dumps(names))
+import importlib.metadata, json, torch
+assert (2, 11) <= tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 15) and torch.cuda.is_available()
+print(json.dumps([each.metadata["Name"] for each in importlib.metadata.distributions()]))
 """
-    done = subprocess.run([BASE, "-c", probe], capture_output=True, text=True, check=False)
+    done = subprocess.run([BASE, "-c", probe], capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
 
 
@@ -185,7 +182,7 @@ def install(extras: list, system: list, lock: int) -> None:
     if not set(names) <= set(installers):
         raise SetupError(f"OCTAVO_INSTALLER is {' '.join(names)!r}: set it to uv or pip, or unset it")
     if system:
-        say("This Python has torch and a GPU: its packages stay as they are, and only what is missing is added")
+        say("This Python has torch and a GPU: its packages stay as they are, only missing ones are added")
     if not PYTHON.exists():
         flags = ["--without-pip", *(["--system-site-packages"] if system else [])]
         run([BASE, "-m", "venv", *flags, str(VENV)], lock, "python3 cannot make .venv")
@@ -205,11 +202,11 @@ def find_uv(lock: int) -> str:
         if candidate and runs_uv(candidate):
             return candidate
     shutil.rmtree(TOOLS, ignore_errors=True)
-    pip = [BASE, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "install", "--quiet"]
-    run([*pip, "--target", str(TOOLS), "uv>=0.8,<1"], lock, "pip cannot fetch uv")
-    if runs_uv(fetched):
-        return fetched
-    raise InstallerError("the uv that pip fetched does not run here")
+    fetch = [*PIP, "--retries", "1", "install", "--quiet", "--target", str(TOOLS), "uv>=0.8,<1"]
+    run(fetch, lock, "pip cannot fetch uv")
+    if not runs_uv(fetched):
+        raise InstallerError("the uv that pip fetched does not run here")
+    return fetched
 
 
 def runs_uv(path: str) -> bool:
@@ -225,24 +222,26 @@ def read_pip_setting(name: str) -> list:
     """Returns the values of one of pip's settings, from its variable or else its files; uv reads neither."""
     value = os.environ.get("PIP_" + name.upper().replace("-", "_"))
     if value is None:
-        command = [BASE, "-m", "pip", "config", "get", "global." + name]
-        value = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        value = subprocess.run([*PIP, "config", "get", f"global.{name}"], capture_output=True, text=True).stdout
     return value.split()
 
 
 def install_with_uv(target: str, _system: list, lock: int) -> None:
     """Fills the environment with uv; bytecode is compiled now, as some machines are told never to write it later."""
-    uv, links = find_uv(lock), read_pip_setting("find-links")
+    uv, links, env = find_uv(lock), read_pip_setting("find-links"), dict(os.environ)
     command = [uv, "pip", "install", "--python", str(PYTHON), "--compile-bytecode", "-c", str(CONSTRAINTS)]
-    command += [flag for link in links for flag in ("--find-links", link)]
-    if "UV_TORCH_BACKEND" not in os.environ and not any(list(Path(link).glob("torch-*.whl")) for link in links):
-        command += ["--torch-backend", "auto"]  # the build for this machine's GPU, or the small one without
-    command += ["--no-index"] * (read_pip_setting("no-index") in (["1"], ["true"], ["yes"], ["on"]))
-    env = dict(os.environ)
+    command += ["-e", target, *(flag for link in links for flag in ("--find-links", link))]
+    command += ["--no-index"] * (read_pip_setting("no-index") in (["1"], ["true"], ["yes"]))
     for pip_name, uv_name in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
         for value in read_pip_setting(pip_name):
             env.setdefault(uv_name, value)
-    run([*command, "-e", target], lock, "uv cannot install the packages", env)
+    wheel = "torch-*-cp{}{}-*.whl".format(*sys.version_info)
+    if "UV_TORCH_BACKEND" not in env and not any(list(Path(link).glob(wheel)) for link in links):
+        try:  # the build for this machine's GPU, or the small one without; it lies in a registry of its own
+            return run([*command, "--torch-backend", "auto"], lock, "uv cannot find a torch made for this machine", env)
+        except (NoNetworkError, InstallerError) as error:
+            say(f"{error}. Going on with the registry's own")
+    return run(command, lock, "uv cannot install the packages", env)
 
 
 def install_with_pip(target: str, system: list, lock: int) -> None:
@@ -251,8 +250,8 @@ def install_with_pip(target: str, system: list, lock: int) -> None:
     pins = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
     constraints = VENV / "constraints.txt"
     constraints.write_text("\n".join(pin for pin in pins if pin.split("==")[0] not in held), encoding="utf-8")
-    pip = [BASE, "-m", "pip", "--disable-pip-version-check", "--python", str(PYTHON), "install"]
-    run([*pip, "-c", str(constraints), "-e", target], lock, "pip cannot install the packages")
+    pip = [*PIP, "--python", str(PYTHON), "install", "-c", str(constraints), "-e", target]
+    run(pip, lock, "pip cannot install the packages")
 
 
 def run(command: list, lock: int, trouble: str, env: dict | None = None) -> None:
@@ -280,13 +279,13 @@ def main(arguments: list) -> int:
         raise SetupError(f"got {arguments[:1] or 'nothing'} for a command: give one of {', '.join(COMMANDS)}")
     extras, (*first, last) = COMMANDS[arguments[0]]
     prepare(extras)
-    failed = [step for step in first if subprocess.run([PYTHON, *step], cwd=ROOT, check=False).returncode]
+    failed = [step for step in first if subprocess.run([PYTHON, *step], cwd=ROOT).returncode]
     for step in failed:
         say(f"FAILED: python {' '.join(step)}")
     command = [str(PYTHON), *last, *arguments[1:]]
     if not first:
         os.execv(PYTHON, command)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode or bool(failed)
+    return subprocess.run(command, cwd=ROOT).returncode or bool(failed)
 
 
 if __name__ == "__main__":

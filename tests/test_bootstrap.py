@@ -1,93 +1,17 @@
 """The set-up in a throwaway folder: a real venv, and installers that only pretend, so that nothing is downloaded."""
 
-import json
 import os
+import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import bootstrap
-
-PRETEND_INSTALLER = '''#!{python}
-"""Writes down how it was called, leaves a mark in the environment, and then does what PRETEND says."""
-import os, pathlib, shutil, sys, time
-if sys.argv[1:] == ["--version"]:
-    sys.exit(print("uv " + os.environ.get("PRETEND_VERSION", "0.9.1")))
-root = pathlib.Path.cwd()
-with open(root / "calls", "a") as file:
-    print({name!r}, *sys.argv[1:], file=file)
-mode = os.environ.get("PRETEND_" + {name!r}.upper(), "")
-if "--target" in sys.argv:
-    target = pathlib.Path(sys.argv[sys.argv.index("--target") + 1]) / "bin"
-    target.mkdir(parents=True)
-    shutil.copy(root / "kept" / "uv", target / "uv")
-elif "install" in sys.argv:
-    (root / ".venv" / "mark").write_text("half")
-    if mode == "slow":
-        time.sleep(1.5)
-    elif mode:
-        sys.exit("error: " + mode)
-    (root / ".venv" / "mark").write_text("whole")
-'''
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """A folder with bootstrap.py, a project of one module that prints ``hi``, and pretended uv and pip."""
-
-    root: Path
-
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        paths = {"PATH": "bin", "PYTHONPATH": "python", "PIP_FIND_LINKS": "links"}
-        own = {name: str(self.root / folder) for name, folder in paths.items()}
-        return subprocess.Popen(
-            [sys.executable, "bootstrap.py", *(arguments or ("octavo",))],
-            cwd=self.root,
-            env={**own, "PIP_NO_INDEX": "0", "PIP_INDEX_URL": "", "PIP_CERT": "", **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def call(self, *arguments: str, **env: str) -> tuple[int, str, str]:
-        child = self.start(*arguments, **env)
-        output, errors = child.communicate()
-        return child.returncode, output, errors
-
-    def calls(self) -> list[str]:
-        path = self.root / "calls"
-        return path.read_text().splitlines() if path.exists() else []
-
-    def stamp(self) -> dict[str, object]:
-        return dict(json.loads((self.root / ".venv" / ".stamp").read_text()))
-
-    def wait_for_mark(self) -> None:
-        deadline = time.monotonic() + 30
-        while not (self.root / ".venv" / "mark").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-
-def make_house(root: Path) -> House:
-    for folder in ("bin", "kept", "python/pip", "octavo", "links"):
-        (root / folder).mkdir(parents=True)
-    shutil.copy(bootstrap.__file__, root / "bootstrap.py")
-    (root / "octavo" / "__main__.py").write_text("import sys; print('hi', *sys.argv[1:])")
-    (root / "pyproject.toml").write_text("[build-system]\nrequires = []\n[project]\nname = 'octavo'\n[tool.ruff]\n")
-    (root / "constraints.txt").write_text("numpy==2.3.5\nrich==15.0.0\n")
-    (root / "python" / "pip" / "__init__.py").touch()
-    for path, name in ((root / "bin" / "uv", "uv"), (root / "python" / "pip" / "__main__.py", "pip")):
-        path.write_text(PRETEND_INSTALLER.format(python=sys.executable, name=name))
-        path.chmod(0o755)
-    shutil.copy(root / "bin" / "uv", root / "kept" / "uv")
-    return House(root=root)
+from tests.pretended import TORCH, House, make_house
 
 
 @pytest.fixture
@@ -110,23 +34,31 @@ def test_uv_is_told_the_constraints_and_pips_links(house: House) -> None:
     (call,) = house.calls()
     assert f"-c {house.root / 'constraints.txt'}" in call
     assert f"--find-links {house.root / 'links'}" in call
-    assert call.endswith("-e .")
+    assert "-e . " in call
 
 
 def test_torch_comes_from_a_link_folder_that_holds_it_and_else_fits_the_machine(house: House) -> None:
     house.call()
-    assert "--torch-backend auto" in house.calls()[-1]
-    (house.root / "links" / "torch-2.13.0-cp311.whl").touch()
+    assert "--torch-backend" not in house.calls()[-1]
+    (house.root / "links" / TORCH).rename(house.root / "links" / TORCH.replace("cp3", "cp2"))
     shutil.rmtree(house.root / ".venv")
     house.call()
-    assert "--torch-backend" not in house.calls()[-1]
+    assert house.calls()[-1].endswith("--torch-backend auto")
+
+
+def test_torch_comes_from_the_registry_where_its_own_cannot_be_reached(house: House) -> None:
+    (house.root / "links" / TORCH).unlink()
+    code, _, errors = house.call(PRETEND_UV="dns error")
+    assert code == 1
+    assert "Going on with the registry's own" in errors
+    assert ["--torch-backend" in call for call in house.calls()] == [True, False]
 
 
 def test_more_extras_are_added_and_never_dropped(house: House) -> None:
     house.call()
     house.call("python", "-c", "")
     house.call()
-    assert [call.split()[-1] for call in house.calls()] == [".", ".[test]"]
+    assert [re.search(r"-e (\S+)", call)[1] for call in house.calls()] == [".", ".[test]"]
     assert house.stamp()["extras"] == ["test"]
 
 
@@ -282,7 +214,7 @@ def test_a_wrong_word_gets_one_line(house: House, arguments: list[str], env: dic
 def test_an_unfit_python_says_which_one_is_wanted(monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...]) -> None:
     monkeypatch.setattr(sys, "version_info", version)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(bootstrap.SetupError, match=r"this is Python .*; 3.11 to 3.13 is needed: install one"):
+    with pytest.raises(bootstrap.SetupError, match=r"this is Python .*, want 3.11 to 3.13: install one"):
         bootstrap.use_supported_python()
 
 
