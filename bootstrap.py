@@ -227,9 +227,10 @@ def read_pip_setting(name: str) -> list:
 
 
 def install_with_uv(target: str, _system: list, lock: int) -> None:
-    """Fills the environment with uv; bytecode is compiled now, as some machines are told never to write it later."""
+    """Fills the environment with uv, and compiles all bytecode where Python is told not to write it when it imports."""
     uv, links, env = find_uv(lock), read_pip_setting("find-links"), dict(os.environ)
-    command = [uv, "pip", "install", "--python", str(PYTHON), "--compile-bytecode", "-c", str(CONSTRAINTS)]
+    command = [uv, "pip", "install", "--python", str(PYTHON), "-c", str(CONSTRAINTS)]
+    command += ["--compile-bytecode"] * sys.dont_write_bytecode
     command += ["-e", target, *(flag for link in links for flag in ("--find-links", link))]
     command += ["--no-index"] * (read_pip_setting("no-index") in (["1"], ["true"], ["yes"]))
     for pip_name, uv_name in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):

@@ -37,6 +37,12 @@ def test_uv_is_told_the_constraints_and_pips_links(house: House) -> None:
     assert "-e . " in call
 
 
+@pytest.mark.parametrize("told", ["", "1"])
+def test_bytecode_is_compiled_where_python_is_told_not_to_write_it(house: House, told: str) -> None:
+    house.call(PYTHONDONTWRITEBYTECODE=told)
+    assert ("--compile-bytecode" in house.calls()[0]) == bool(told)
+
+
 def test_torch_comes_from_a_link_folder_that_holds_it_and_else_fits_the_machine(house: House) -> None:
     house.call()
     assert "--torch-backend" not in house.calls()[-1]
