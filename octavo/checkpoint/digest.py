@@ -36,7 +36,7 @@ class Digests:
 
     def __enter__(self) -> Self:
         for file, digest in self.hub.items():
-            self._submit(partial(_check_file, file, digest))
+            self._submit(partial(check_file, file, digest, "the Hub cache"))
         return self
 
     def __exit__(
@@ -56,18 +56,30 @@ class Digests:
 
     def settle(self) -> None:
         """Waits for the checks that were started; raises CheckpointError for the first that failed."""
+        for failure in self.wait():
+            raise failure
+
+    def wait(self) -> list[CheckpointError]:
+        """Waits for the checks that were started, and returns what failed."""
         waiting, self._waiting = self._waiting, []
+        failures = []
         for future in waiting:
-            future.result()
+            failure = future.exception()
+            if isinstance(failure, CheckpointError):
+                failures.append(failure)
+            elif failure is not None:
+                raise failure
+        return failures
 
     def _submit(self, check: Callable[[], None]) -> None:
         self._waiting.append(self._pool.submit(check))
 
 
-def _check_file(file: Path, want: str) -> None:
+def check_file(file: Path, want: str, who: str) -> None:
+    """Raises CheckpointError unless the file's SHA-256 is the one that ``who`` gives."""
     with naming(file):
         found = file_sha256(file)
     if found != want:
         raise CheckpointError(
-            f"{file}: has SHA-256 {found[:12]}..., the Hub cache says {want[:12]}...: delete it and fetch it again"
+            f"{file}: has SHA-256 {found[:12]}..., {who} says {want[:12]}...: delete it and fetch it again"
         )

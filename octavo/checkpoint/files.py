@@ -55,15 +55,21 @@ def weight_files(folder: Path, native: bool) -> tuple[tuple[Path, ...], dict[str
     return tuple(_inside(folder, name, index) for name in names), mapped
 
 
-def hub_sha256(file: Path) -> str | None:
-    """The SHA-256 that the Hub cache keeps as the name of the blob behind ``file``; None where there is none.
+def hub_blob(file: Path) -> str | None:
+    """The name of the blob behind a file of a Hub snapshot: a large file's SHA-256, a small one's git hash.
 
     Only the first link is followed: what it names may itself be a link into a store that names files by another hash.
     """
     if not file.is_symlink():
         return None
     blob = Path(os.path.normpath(file.parent.resolve() / file.readlink()))
-    return blob.name if blob.parent == _blobs(file.parent) and _SHA256.fullmatch(blob.name) else None
+    return blob.name if blob.parent == _blobs(file.parent) else None
+
+
+def hub_sha256(file: Path) -> str | None:
+    """The SHA-256 that the Hub cache has for a weight file; None where it has none."""
+    blob = hub_blob(file)
+    return blob if blob and _SHA256.fullmatch(blob) else None
 
 
 def _weight_map(index: Path) -> dict[str, str]:

@@ -183,7 +183,7 @@ def _write_beside(fresh: Path, config: ModelConfig, dialect: Dialect, dtype: tor
         written = dump(config_json(config, dtype, bos_token_id=bos, eos_token_ids=eos))
         write_file(fresh / "config.json", contents.config_text or written)
     if contents.generation:
-        write_file(fresh / "generation_config.json", dump(contents.generation))
+        write_file(fresh / "generation_config.json", dump(dict(contents.generation)))
     if contents.tokenizer_from is not None:
         for pattern in TOKENIZER_FILES:
             for path in sorted(contents.tokenizer_from.glob(pattern)):

@@ -67,6 +67,8 @@ def write_shard(
             digest = pool.submit(tensor_sha256, tensor)
             stream.write(tensor_bytes(tensor))
             records[stored.name] = TensorRecord(file.name, _CODE_OF[dtype], stored.shape, digest.result())
+            # Before the next is built: two at once would be twice the memory.
+            del tensor
         _to_disk(stream.fileno(), stream.flush)
     return records
 
