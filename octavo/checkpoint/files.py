@@ -8,6 +8,7 @@ from octavo.checkpoint.json_file import MAX_INDEX_BYTES, read_object
 from octavo.errors import CheckpointError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 255
 _STEMS = {False: "model", True: "consolidated"}
 
 
@@ -84,12 +85,13 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _inside(folder: Path, name: str, said_by: Path) -> Path:
     """The file ``name`` of ``folder``; raises CheckpointError unless it is a plain name and lies there."""
-    if name != Path(name).name or "\\" in name or "\0" in name:
-        raise CheckpointError(f"{said_by}: names {name!r}, want the plain name of a file in this folder")
+    if name != Path(name).name or "\\" in name or "\0" in name or len(name) > _LONGEST_NAME:
+        raise CheckpointError(f"{said_by}: names {name[:80]!r}, want the plain name of a file in this folder")
     file = folder / name
     try:
         found = file.resolve(strict=True)
-    except OSError as reason:
+    except (OSError, RuntimeError, ValueError) as reason:
+        # RuntimeError is how Python 3.11 says that links lead in a circle.
         raise CheckpointError(f"{file}: missing, though {said_by.name} names it: fetch the folder again") from reason
     home = folder.resolve()
     blobs = _blobs(folder)
