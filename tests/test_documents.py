@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from octavo.config import ModelConfig, mini, mistral_7b, mixtral_8x7b, mixtral_8x22b
+from octavo.parameters import count, experts_read, memory
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -32,7 +32,8 @@ def blocks(name: str) -> Iterator[tuple[str, str, bool]]:
             opened, language = number + 1, line[3:].strip()
             runs = not (number and NOT_RUN.match(lines[number - 1]))
         elif line.startswith("```") and opened is not None:
-            yield language, "\n".join(lines[opened:number]), runs
+            # As many lines come before it as in the document, so that a traceback shows the right one.
+            yield language, "\n" * opened + "\n".join(lines[opened:number]), runs
             opened = None
     assert opened is None, f"{name}: a block is never closed"
 
@@ -113,19 +114,6 @@ def test_every_link_leads_to_a_file(name: str) -> None:
     assert broken == []
 
 
-def account(config: ModelConfig) -> SimpleNamespace:
-    """A model's numbers, counted here by hand from its shapes."""
-    c = config
-    one = 3 * c.dim * c.hidden_dim
-    attention = 2 * c.dim * c.num_heads * c.head_dim + 2 * c.dim * c.num_kv_heads * c.head_dim
-    table = c.vocab_size * c.dim
-    outside = table * (1 if c.tie_embeddings else 2) + c.dim
-    rest = outside + c.num_layers * (attention + c.num_experts * c.dim + 2 * c.dim)
-    held = rest + c.num_layers * max(c.num_experts, 1) * one
-    spent = rest + c.num_layers * max(c.num_experts_per_tok, 1) * one
-    return SimpleNamespace(one=one, attention=attention, table=table, held=held, spent=spent)
-
-
 @pytest.mark.parametrize(
     ("line", "config"),
     [
@@ -137,21 +125,34 @@ def account(config: ModelConfig) -> SimpleNamespace:
     ],
 )
 def test_the_architecture_page_counts_right(line: str, config: ModelConfig) -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    counts = account(config)
-    assert f"| {line} | {counts.held:,} | {counts.spent:,} |" in page
+    assert f"| {line} | {count(config).total:,} | {count(config).active:,} |" in architecture()
+
+
+def architecture() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_architecture_page_takes_mixtral_apart_as_it_is() -> None:
+    for part in count(mixtral_8x7b()).parts:
+        row = rf"^\| {part.name.removesuffix('s')}[^|]* \| {part.total:,} \| {part.active:,} \|$"
+        assert re.search(row, architecture(), re.MULTILINE), part
 
 
 def test_the_architecture_pages_other_figures_follow_from_the_shapes() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    c, counts = mixtral_8x7b(), account(mixtral_8x7b())
-    experts = c.num_layers * c.num_experts * counts.one
-    read = counts.spent - counts.table
-    cache = 2 * c.num_kv_heads * c.head_dim * 2 * c.num_layers
-    figures = [f"{counts.one:,}", f"{counts.attention:,}", f"{experts:,}", f"{read:,}", f"{cache:,} bytes a token"]
-    figures += [f"{experts / counts.held:.2%}".replace("%", " %"), f"{read * 2 / 1e9:.1f} GB a token"]
-    figures += [f"{mixtral_8x22b().num_layers * 4096:,} bytes", f"about {4800 / (read * 2 / 1e9):.0f}"]
-    figures += [f"| {8 * (1 - 0.75**batch):.2f} |" for batch in (1, 2, 4, 8, 16)]
+    config, counts = mixtral_8x7b(), count(mixtral_8x7b())
+    share = {part.name: (part.total / counts.total, part.active / counts.active) for part in counts.parts}
+    weights, cache = counts.read - config.dim, memory(config, "bfloat16", context=32768)
+    figures = [f"Experts are {share['experts'][0]:.2%}", f"held and {share['experts'][1]:.2%}"]
+    figures += [f"2 · {counts.flop // 2:,}", f"make {counts.flop / 1e9:.1f} billion", f"{cache.weights / 1e9:.1f} GB"]
+    figures += [
+        f"{weights:,} of two bytes",
+        f"{weights * 2 / 1e9:.1f} GB a token",
+        f"about {2400e9 / weights:.0f} tokens",
+    ]
+    figures += [f"= {cache.cache_per_token:,} bytes a token", f"takes {cache.cache / 1e9:.1f} GB"]
+    figures += [f"takes {memory(mixtral_8x22b(), 'bfloat16').cache_per_token:,} bytes"]
+    figures += [f"| {experts_read(config, tokens):.2f} |" for tokens in (1, 2, 4, 8, 16)]
+    page = re.sub(r"\s+", " ", architecture()).replace(" %", "%")
     assert [figure for figure in figures if figure not in page] == []
 
 

@@ -6,7 +6,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
+
+from octavo.routing import route
 
 ROOT = Path(__file__).parent.parent
 LINES = 300
@@ -174,3 +178,10 @@ def test_every_requirement_is_pinned() -> None:
     wanted = set(re.findall(r'"([a-z0-9-]+)(?:\[[a-z]+\])?>=', project))
     assert len(wanted) > 15
     assert wanted <= pins
+
+
+def test_the_shape_hook_refuses_a_wrong_shape(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("jaxtyping_packages"):
+        pytest.skip("this run is not under the shape hook; 'make check' is")
+    with pytest.raises(jaxtyping.TypeCheckError):
+        route(torch.zeros(3, 4, 5), 2)
