@@ -1,0 +1,42 @@
+"""From text to ids: a BPE that knows no control token, so that no text can become one."""
+
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from octavo.errors import RequestError
+from octavo.tokenizer.vocabulary import SPACE_MARK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """Encodes plain text.
+
+    ``bpe`` holds only the tokens that text may become. ``marks_spaces`` is SentencePiece's way: a space is put before
+    the text, and every space is written as ▁. ``continuing``, where there is one, encodes the stretches of a
+    conversation after the first.
+    """
+
+    bpe: Tokenizer
+    marks_spaces: bool = False
+    continuing: Tokenizer | None = None
+
+    def encode(self, text: str, *, first: bool = True) -> list[int]:
+        """Gives the ids of ``text``, none of them a control token. Raises RequestError if the text is not Unicode."""
+        check_unicode(text)
+        if self.marks_spaces and text:
+            text = SPACE_MARK + text.replace(" ", SPACE_MARK)
+        bpe = self.bpe if first or self.continuing is None else self.continuing
+        ids: list[int] = bpe.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def check_unicode(text: str) -> None:
+    """Raises RequestError if ``text`` has a surrogate without its pair, which no UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"the text has a lone surrogate U+{ord(text[error.start]):04X} at character {error.start}, Unicode text "
+            "was wanted; decode it with errors='replace' before sending it"
+        ) from None
