@@ -108,10 +108,10 @@ class FeedForward(nn.Module):
         super().__init__()
         self.w13 = Linear(config.dim, 2 * config.hidden_dim, ops)
         self.w2 = Linear(config.hidden_dim, config.dim, ops)
+        self.ops = ops
 
     def forward(self, x_TD: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
-        gate_TF, up_TF = self.w13(x_TD).chunk(2, dim=-1)
-        return self.w2(nn.functional.silu(gate_TF) * up_TF), ()
+        return self.w2(self.ops.swiglu(self.w13(x_TD))), ()
 
 
 class SparseMoE(nn.Module):
@@ -172,14 +172,18 @@ class Transformer(nn.Module):
         """The output matrix; the embeddings themselves when they are tied."""
         return self.tok_embeddings.weight if self.output is None else self.output.weight
 
-    def trunk(self, batch: Batch, cache: KVCache | None = None) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+    def trunk(
+        self, batch: Batch, cache: KVCache | None = None, rope: Rotation | None = None
+    ) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
         """Everything below the output matrix: the final norm's rows, and one Routing a layer.
 
+        ``rope`` is the rotation of the batch's positions, when the caller has it already.
         Raises ValueError when the batch has pages and no cache is given, or the reverse.
         """
         if (cache is None) != (batch.pages is None):
             raise ValueError("a batch with pages needs a cache to keep them in, and a cache needs a batch with pages")
-        rope = rotation(batch.position_T, self.config.head_dim, self.config.rope_theta)
+        if rope is None:
+            rope = rotation(batch.position_T, self.config.head_dim, self.config.rope_theta)
         x_TD = self.tok_embeddings(batch.token_T)
         routings: tuple[Routing, ...] = ()
         for block in self.layers:

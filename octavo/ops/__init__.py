@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from octavo.batch import Batch
+from octavo.ops import invariant
+from octavo.ops.attention import invariant as invariant_attention
 from octavo.ops.attention import varlen
 from octavo.ops.attention.reference import packed_attention, paged_attention
 from octavo.ops.experts import grouped, padded
@@ -17,6 +19,7 @@ from octavo.ops.norm.reference import norm
 from octavo.ops.rope.reference import rotate
 from octavo.ops.router import passes
 from octavo.ops.router.reference import router
+from octavo.ops.swiglu.reference import swiglu
 from octavo.routing import Routing
 
 Attention = Callable[[Tensor, Tensor, Tensor, Batch, int | None], Tensor]
@@ -32,6 +35,7 @@ class Ops:
     rotate: Callable[[Tensor, Tensor, Tensor], Tensor]
     packed_attention: Attention
     paged_attention: Attention
+    swiglu: Callable[[Tensor], Tensor]
     router: Callable[[Tensor, Tensor, int], Routing]
     experts: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -43,8 +47,22 @@ REFERENCE = Ops(
     rotate=rotate,
     packed_attention=packed_attention,
     paged_attention=paged_attention,
+    swiglu=swiglu,
     router=router,
     experts=experts,
+)
+
+# For results equal to the bit whatever shares the batch: every token on its own, on any device.
+INVARIANT = Ops(
+    lay_out=lay_out,
+    linear=invariant.linear,
+    norm=invariant.norm,
+    rotate=invariant.rotate,
+    packed_attention=invariant_attention.packed_attention,
+    paged_attention=invariant_attention.paged_attention,
+    swiglu=invariant.swiglu,
+    router=invariant.router,
+    experts=invariant.experts,
 )
 
 # For bfloat16 on a GPU: torch's own grouped products and FlashAttention; nothing in it waits for the device.

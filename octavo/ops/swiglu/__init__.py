@@ -1,0 +1,1 @@
+"""The gated activation between the two products of a feed-forward."""
