@@ -20,6 +20,7 @@ _HOMES = {
     "Output": "octavo.model",
     "Transformer": "octavo.model",
     "Routing": "octavo.routing",
+    "Tokenizer": "octavo.tokenizer",
     "route": "octavo.routing",
     "OctavoError": "octavo.errors",
     "CheckpointError": "octavo.errors",

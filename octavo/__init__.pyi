@@ -20,6 +20,7 @@ from octavo.model import Output as Output
 from octavo.model import Transformer as Transformer
 from octavo.routing import Routing as Routing
 from octavo.routing import route as route
+from octavo.tokenizer import Tokenizer as Tokenizer
 
 __all__: list[str]
 __version__: str

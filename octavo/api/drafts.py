@@ -33,7 +33,10 @@ class OutputDraft:
 
 
 class RequestDraft:
-    """One request so far. ``spell`` gives a token's text for logprobs, ``decoder`` makes one for each output."""
+    """One request so far; ``moved`` holds the outputs that have news for ``deltas``.
+
+    ``spell`` gives a token's text for logprobs, ``decoder`` makes a decoder for each output.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class RequestDraft:
         # The first prompt token has nothing before it.
         self.prompt_logprobs: list[TokenLogprobs | None] = [None]
         self.prompt_rows = Rows(config, logits=request.params.router_logits) if request.params.routing else None
+        self.moved: dict[int, None] = {}
         self._num_prompt_told = 0
 
     @property
@@ -64,6 +68,7 @@ class RequestDraft:
     def take(self, progress: engine.Progress) -> bool:
         """Writes down one step; returns whether a stop string ended the output, of which the engine must be told."""
         output = self.outputs[progress.index]
+        self.moved[progress.index] = None
         self.prompt_logprobs += map(self._named, progress.prompt_logprobs)
         rows = progress.routing
         if rows is not None:
@@ -85,8 +90,12 @@ class RequestDraft:
                 output.rows.pad(len(output.token_ids))
         return stopped and progress.finish_reason is None
 
-    def delta(self, index: int) -> CompletionDelta:
-        """What is new of output ``index``, and of the prompt, since the last delta."""
+    def deltas(self) -> list[CompletionDelta]:
+        """What is new of each output that moved since the last call, and of the prompt."""
+        moved, self.moved = self.moved, {}
+        return [self._delta(index) for index in moved]
+
+    def _delta(self, index: int) -> CompletionDelta:
         output = self.outputs[index]
         told, output.num_told = output.num_told, len(output.token_ids)
         prompt_told, self._num_prompt_told = self._num_prompt_told, len(self.prompt_logprobs)
@@ -113,7 +122,7 @@ class RequestDraft:
         )
 
     def result(self) -> RequestOutput:
-        """The whole; routing rows are handed out only once, here or by ``delta``."""
+        """The whole; routing rows are handed out only once, here or by ``deltas``."""
         params = self.request.params
         experts, weights, logits = NO_ARRAYS if self.prompt_rows is None else self.prompt_rows.take()
         return RequestOutput(

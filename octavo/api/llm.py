@@ -3,27 +3,35 @@
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from octavo.api.drafts import RequestDraft
 from octavo.api.opening import open_model
 from octavo.api.outputs import CompletionDelta, RequestOutput, ScoreOutput
-from octavo.api.prompts import Prompt, PromptType, read_prompts
+from octavo.api.prompts import Prompt, PromptType, read_conversations, read_prompts
 from octavo.engine.config import EngineConfig
 from octavo.engine.engine import Engine
 from octavo.engine.params import SamplingParams
 from octavo.engine.request import Request
-from octavo.errors import OctavoError, RequestError
+from octavo.errors import ConfigError, OctavoError, RequestError
 from octavo.model import Transformer
+from octavo.tokenizer import StreamDecoder, Tokenizer
+
+Message = Mapping[str, Any]
+Params = SamplingParams | Sequence[SamplingParams] | None
 
 
 class LLM:
-    """Runs a model: a folder, a Hub id, or without a name the embedded octavo-mini.
+    """Runs a model: a folder, a Hub id, or without a name the embedded octavo-mini (``OCTAVO_MODEL`` names another).
 
-    ``dtype`` "auto" is float32 on a CPU and the stored one on a GPU. A folder without tokenizer files serves prompts of
-    token ids. ``batch_invariant`` makes every result equal to the bit whatever shares the batch, at a cost that
-    octavo/ops/linear/invariant.py states. ``verify=False`` skips the checksums of the weights.
+    ``tokenizer`` names another folder for the tokenizer; a folder without one serves prompts of token ids. ``device``
+    "auto" is a GPU where there is one. ``dtype`` "auto" is float32 on a CPU and the stored one on a GPU.
+    ``batch_invariant`` makes every result equal to the bit whatever shares the batch, at the cost that
+    ``octavo.ops.invariant`` states. ``verify=False`` skips the checksums of the weights. The limits are EngineConfig's,
+    None its default.
 
     Raises ConfigError, CheckpointError or TokenizerError when the model cannot be opened as asked.
     """
@@ -32,51 +40,123 @@ class LLM:
         self,
         model: str | os.PathLike[str] | None = None,
         *,
+        tokenizer: Tokenizer | str | os.PathLike[str] | None = None,
+        revision: str | None = None,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
         verify: bool = True,
-        config: EngineConfig | None = None,
+        batch_invariant: bool = False,
+        max_model_len: int | None = None,
+        max_num_seqs: int | None = None,
+        max_num_batched_tokens: int | None = None,
+        max_logprobs: int | None = None,
+        page_size: int | None = None,
+        num_pages: int | None = None,
+        memory_bytes: int | None = None,
+        seed: int | None = None,
     ) -> None:
-        opened = open_model(model, device=device, dtype=dtype, verify=verify)
-        self._start(opened.model, opened.eos_token_ids, config or EngineConfig())
+        limits = {
+            "max_model_len": max_model_len,
+            "max_num_seqs": max_num_seqs,
+            "max_num_batched_tokens": max_num_batched_tokens,
+            "max_logprobs": max_logprobs,
+            "page_size": page_size,
+            "num_pages": num_pages,
+            "memory_bytes": memory_bytes,
+            "seed": seed,
+        }
+        # Checked before the model is opened, which may take minutes.
+        config = EngineConfig(**{name: value for name, value in limits.items() if value is not None})
+        if not isinstance(batch_invariant, bool):
+            raise ConfigError(f"batch_invariant is {batch_invariant!r}: want True or False")
+        opened = open_model(
+            model,
+            tokenizer=tokenizer,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            batch_invariant=batch_invariant,
+            verify=verify,
+        )
+        self._start(opened.model, opened.tokenizer, opened.eos_token_ids, config)
 
     @classmethod
     def of(
         cls,
         model: Transformer,
         *,
+        tokenizer: Tokenizer | None = None,
         eos_token_ids: Sequence[int] = (),
         config: EngineConfig | None = None,
     ) -> "LLM":
         """Wraps a model that is in memory already, such as one in training."""
         made = cls.__new__(cls)
-        made._start(model, frozenset(eos_token_ids), config or EngineConfig())
+        made._start(model, tokenizer, frozenset(eos_token_ids), config or EngineConfig())
         return made
 
-    def _start(self, model: Transformer, eos_token_ids: frozenset[int], config: EngineConfig) -> None:
+    def _start(
+        self, model: Transformer, tokenizer: Tokenizer | None, eos_token_ids: frozenset[int], config: EngineConfig
+    ) -> None:
         self.config = model.config
+        self.tokenizer = tokenizer
         self.engine = Engine(model, config)
         self._eos_token_ids = eos_token_ids
         self._names = itertools.count()
+        self._open: dict[str, RequestDraft] = {}
+
+    @property
+    def max_model_len(self) -> int:
+        """Most tokens of a prompt and its output together."""
+        return self.engine.max_model_len
 
     def generate(
-        self,
-        prompts: PromptType | Sequence[PromptType],
-        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        self, prompts: PromptType | Sequence[PromptType], sampling_params: Params = None
     ) -> list[RequestOutput]:
-        """Completes prompts, all at once, and returns their results in order.
+        """Completes prompts, all of them at once, and returns their results in order.
 
-        One SamplingParams serves all of them, a list one each. Raises RequestError for a prompt that cannot be served,
-        before anything is computed.
+        A prompt is a string, a list of token ids, or a dict with ``prompt`` or ``prompt_token_ids``. One SamplingParams
+        serves all of them, a list one each. Raises RequestError for what cannot be served, before anything is computed.
         """
-        drafts = self._drafts(self._read(prompts), sampling_params)
-        for _ in self._run(drafts):
-            pass
-        return [draft.result() for draft in drafts]
+        return self._complete(self._drafts(read_prompts(prompts, self._encode), sampling_params))
+
+    def chat(
+        self,
+        messages: Sequence[Message] | Sequence[Sequence[Message]],
+        sampling_params: Params = None,
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Message] | None = None,
+    ) -> list[RequestOutput]:
+        """Replies to one conversation, or to each of several, given as messages with ``role`` and ``content``.
+
+        Raises RequestError as ``generate`` does, and where the folder has no chat format.
+        """
+        read = [
+            self._conversation(conversation, add_generation_prompt=add_generation_prompt, tools=tools)
+            for conversation in read_conversations(messages)
+        ]
+        return self._complete(self._drafts(read, sampling_params))
 
     def stream(self, prompt: PromptType, sampling_params: SamplingParams | None = None) -> Iterator[CompletionDelta]:
-        """Completes one prompt and yields what is new as it appears; closing the iterator ends the request."""
-        return self._stream(self._drafts(self._read([prompt]), sampling_params))
+        """Completes one prompt and yields what is new as it appears; closing the iterator ends the request.
+
+        Raises RequestError as ``generate`` does, at once.
+        """
+        (draft,) = self._drafts(read_prompts([prompt], self._encode), sampling_params)
+        return self._stream(draft)
+
+    def stream_chat(
+        self,
+        messages: Sequence[Message],
+        sampling_params: SamplingParams | None = None,
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Message] | None = None,
+    ) -> Iterator[CompletionDelta]:
+        """Replies to one conversation as ``stream`` completes a prompt."""
+        read = self._conversation(messages, add_generation_prompt=add_generation_prompt, tools=tools)
+        (draft,) = self._drafts([read], sampling_params)
+        return self._stream(draft)
 
     def score(
         self,
@@ -92,27 +172,33 @@ class LLM:
         params = SamplingParams(max_tokens=0, prompt_logprobs=0, routing=routing, router_logits=router_logits)
         return [_scored(place, output) for place, output in enumerate(self.generate(prompts, params))]
 
-    def _read(self, prompts: PromptType | Sequence[PromptType]) -> list[Prompt]:
-        return read_prompts(prompts, self._encode)
-
     def _encode(self, text: str) -> Sequence[int]:
-        raise RequestError("the prompt is text, but this model's folder has no tokenizer: want token ids")
+        if self.tokenizer is None:
+            raise RequestError("the prompt is text, but this model has no tokenizer: want token ids, or a tokenizer")
+        return self.tokenizer.encode(text)
 
-    def _drafts(
-        self, prompts: Sequence[Prompt], sampling_params: SamplingParams | Sequence[SamplingParams] | None
-    ) -> list[RequestDraft]:
+    def _conversation(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool, tools: Sequence[Message] | None
+    ) -> Prompt:
+        if self.tokenizer is None:
+            raise RequestError("messages were given, but this model has no tokenizer: give token ids to generate")
+        ids = self.tokenizer.encode_chat(messages, add_generation_prompt=add_generation_prompt, tools=tools)
+        # A reply is a text of its own, so the space that some tokenizers put before a text is none of it.
+        return Prompt(self.tokenizer.decode(ids, skip_special_tokens=False), tuple(ids), starts_text=True)
+
+    def _drafts(self, prompts: Sequence[Prompt], sampling_params: Params) -> list[RequestDraft]:
         each: Sequence[SamplingParams]
         if sampling_params is None or isinstance(sampling_params, SamplingParams):
             each = [sampling_params or SamplingParams()] * len(prompts)
         else:
             each = sampling_params
         if len(each) != len(prompts):
-            raise RequestError(
-                f"{len(each)} sampling_params were given for {len(prompts)} prompts: want one, or one each"
-            )
+            raise RequestError(f"{len(each)} sampling_params for {len(prompts)} prompts: want one, or one for each")
         drafts = [self._draft(prompt, params) for prompt, params in zip(prompts, each, strict=True)]
         for place, draft in enumerate(drafts):
             try:
+                if draft.request.params.stop_strings and self.tokenizer is None:
+                    raise RequestError("stop is set, but this model has no tokenizer: use stop_token_ids")
                 self.engine.check(draft.request)
             except RequestError as error:
                 raise RequestError(f"prompt {place}: {error}" if len(drafts) > 1 else str(error)) from None
@@ -125,41 +211,67 @@ class LLM:
             params=params,
             eos_token_ids=self._eos_token_ids,
         )
-        return RequestDraft(request, self.config, prompt=prompt.text, spell=lambda _: None, decoder=lambda: None)
+        tokenizer = self.tokenizer
 
-    def _stream(self, drafts: Sequence[RequestDraft]) -> Iterator[CompletionDelta]:
-        for draft, index in self._run(drafts):
-            yield draft.delta(index)
+        def decoder() -> StreamDecoder | None:
+            if tokenizer is None:
+                return None
+            starts = prompt.starts_text or tokenizer.special_ids.issuperset(prompt.token_ids)
+            return tokenizer.stream(skip_special_tokens=params.skip_special_tokens, starts_text=starts)
 
-    def _run(self, drafts: Sequence[RequestDraft]) -> Iterator[tuple[RequestDraft, int]]:
-        """Serves the drafts to their ends and yields each output that moved; none stays behind, whatever happens."""
-        by_id: Mapping[str, RequestDraft] = {draft.request.request_id: draft for draft in drafts}
+        return RequestDraft(request, self.config, prompt=prompt.text, spell=self._spell, decoder=decoder)
+
+    def _spell(self, token_id: int) -> str | None:
+        """One token's text; None where the tokenizer has none, as for the ids that pad a model's vocabulary."""
+        if self.tokenizer is None or token_id >= self.tokenizer.vocab_size:
+            return None
+        return self.tokenizer.token_text(token_id) if self.tokenizer.vocabulary.tokens[token_id] else None
+
+    def _complete(self, drafts: Sequence[RequestDraft]) -> list[RequestOutput]:
+        with self._serving(drafts):
+            for draft in drafts:
+                while not draft.finished:
+                    self._step()
+        return [draft.result() for draft in drafts]
+
+    def _stream(self, draft: RequestDraft) -> Iterator[CompletionDelta]:
+        with self._serving([draft]):
+            while not draft.finished:
+                # Other streams of this LLM may have stepped meanwhile.
+                if not draft.moved:
+                    self._step()
+                yield from draft.deltas()
+
+    @contextmanager
+    def _serving(self, drafts: Sequence[RequestDraft]) -> Iterator[None]:
+        """Takes the drafts' requests into the engine; whatever happens, none stays behind."""
         try:
             for draft in drafts:
+                self._open[draft.request.request_id] = draft
                 self.engine.add(draft.request)
-            while not all(draft.finished for draft in drafts):
-                for progress in self.engine.step():
-                    draft = by_id[progress.request_id]
-                    if draft.take(progress):
-                        self.engine.abort(progress.request_id, progress.index)
-                    yield draft, progress.index
+            yield
         finally:
             for draft in drafts:
                 self.engine.abort(draft.request.request_id)
+                self._open.pop(draft.request.request_id, None)
+
+    def _step(self) -> None:
+        for progress in self.engine.step():
+            if self._open[progress.request_id].take(progress):
+                self.engine.abort(progress.request_id, progress.index)
 
 
 def _scored(place: int, output: RequestOutput) -> ScoreOutput:
     if output.outputs[0].finish_reason == "error":
         raise OctavoError(f"prompt {place}: the model's logits are not finite: check the weights, or use another dtype")
     assert output.prompt_logprobs is not None
-    logprobs = [
-        None if named is None else named[token].logprob
-        for token, named in zip(output.prompt_token_ids, output.prompt_logprobs, strict=True)
-    ]
     return ScoreOutput(
         prompt=output.prompt,
         token_ids=output.prompt_token_ids,
-        logprobs=logprobs,
+        logprobs=[
+            None if named is None else named[token].logprob
+            for token, named in zip(output.prompt_token_ids, output.prompt_logprobs, strict=True)
+        ],
         routed_experts=output.prompt_routed_experts,
         routed_weights=output.prompt_routed_weights,
         router_logits=output.prompt_router_logits,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from octavo.checkpoint import load_model, open_folder
+from octavo.checkpoint import fetch, load_model, open_folder
 from octavo.errors import CheckpointError, ConfigError
 from octavo.model import Transformer
-from octavo.ops import REFERENCE
+from octavo.ops import INVARIANT, best
+from octavo.tokenizer import Tokenizer, has_tokenizer_files
 
 EMBEDDED = "octavo-mini"
 DTYPES = {
@@ -24,27 +25,26 @@ DTYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A model in memory, the folder it came from, and the ids that end its texts."""
+    """A model ready to run, its tokenizer where there is one, the ids that end its texts, and the folder of it all."""
 
     model: Transformer
-    folder: Path
+    tokenizer: Tokenizer | None
     eos_token_ids: frozenset[int]
+    folder: Path
 
 
-def find_model(model: str | os.PathLike[str] | None) -> Path:
-    """The folder of a model: of the one that is named, else of ``OCTAVO_MODEL``, else of the embedded one.
+def find_model(model: str | os.PathLike[str] | None, *, revision: str | None = None) -> Path:
+    """The folder of a model: the one that is named, by path or Hub id, else ``OCTAVO_MODEL``'s, else the embedded one.
 
     Raises CheckpointError when there is none.
     """
     named = os.fspath(model) if model is not None else os.environ.get("OCTAVO_MODEL") or EMBEDDED
-    if named == EMBEDDED:
-        embedded = Path(str(importlib.resources.files("octavo") / "mini"))
-        if not (embedded / "config.json").exists():
-            raise CheckpointError(
-                f"{embedded}: the embedded model is not here: install the package whole, or name a model"
-            )
-        return embedded
-    return Path(named)
+    if named != EMBEDDED:
+        return fetch(named, revision=revision)
+    embedded = Path(str(importlib.resources.files("octavo") / "mini"))
+    if not (embedded / "config.json").exists():
+        raise CheckpointError(f"{embedded}: the embedded model is not here: install the package whole, or name a model")
+    return embedded
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -54,18 +54,17 @@ def choose_device(device: str | torch.device) -> torch.device:
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError):
-        raise ConfigError(f"device is {device!r}: want auto, cpu, cuda or cuda:0") from None
-    if chosen.type == "cuda" and (not torch.cuda.is_available() or (chosen.index or 0) >= torch.cuda.device_count()):
-        raise ConfigError(
-            f"device is {str(device)!r}, but this machine has {torch.cuda.device_count()} GPUs: want auto or cpu"
-        )
+        chosen = torch.device("meta")
     if chosen.type not in ("cpu", "cuda"):
         raise ConfigError(f"device is {str(device)!r}: want auto, cpu, cuda or cuda:0")
+    gpus = torch.cuda.device_count() if chosen.type == "cuda" else 0
+    if chosen.type == "cuda" and (chosen.index or 0) >= gpus:
+        raise ConfigError(f"device is {str(device)!r}, but torch finds {gpus} GPUs here: want one of them, auto or cpu")
     return chosen
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype | None:
-    """The dtype that is named; "auto" is float32 on a CPU and the stored one, None, elsewhere.
+    """The dtype that is named; "auto" is float32 on a CPU and elsewhere None, the stored one.
 
     Raises ConfigError for one that is not known.
     """
@@ -77,15 +76,38 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype 
     return chosen
 
 
+def find_tokenizer(tokenizer: Tokenizer | str | os.PathLike[str] | None, folder: Path) -> Tokenizer | None:
+    """The tokenizer that is named, else the folder's own; None when it has none."""
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer
+    if tokenizer is not None:
+        return Tokenizer.from_folder(find_model(tokenizer))
+    return Tokenizer.from_folder(folder) if has_tokenizer_files(folder) else None
+
+
 def open_model(
     model: str | os.PathLike[str] | None,
     *,
+    tokenizer: Tokenizer | str | os.PathLike[str] | None,
+    revision: str | None,
     device: str | torch.device,
     dtype: str | torch.dtype,
+    batch_invariant: bool,
     verify: bool,
 ) -> Opened:
-    """Loads a model; raises what its parts raise: ConfigError or CheckpointError."""
+    """Opens a model to run it; raises ConfigError, CheckpointError or TokenizerError when that cannot be done."""
     chosen = choose_device(device)
-    folder = open_folder(find_model(model))
-    loaded = load_model(folder, device=chosen, dtype=choose_dtype(dtype, chosen), ops=REFERENCE, verify=verify)
-    return Opened(model=loaded.eval(), folder=folder.path, eos_token_ids=frozenset(folder.eos_token_ids))
+    folder = open_folder(find_model(model, revision=revision))
+    # The tokenizer first: it takes a moment, and a large model's weights a minute.
+    spelled = find_tokenizer(tokenizer, folder.path)
+    number = choose_dtype(dtype, chosen) or folder.dtype
+    ops = INVARIANT if batch_invariant else best(chosen, number)
+    loaded = load_model(folder, device=chosen, dtype=number, ops=ops, verify=verify)
+    ends = {*folder.eos_token_ids, *(spelled.eos_ids if spelled is not None else ())}
+    return Opened(
+        model=loaded.eval().lay_out(),
+        tokenizer=spelled,
+        # An id that the model has no logit for cannot come.
+        eos_token_ids=frozenset(end for end in ends if end < folder.config.vocab_size),
+        folder=folder.path,
+    )

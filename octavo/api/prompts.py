@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from octavo.errors import RequestError
 
@@ -24,10 +24,14 @@ PromptType = str | Sequence[int] | TokensPrompt | TextPrompt
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt: its text, None when it came as ids, and its token ids."""
+    """One prompt: its text, None when it came as ids, and its token ids.
+
+    ``starts_text`` says that what follows it is a text of its own rather than its continuation.
+    """
 
     text: str | None
     token_ids: tuple[int, ...]
+    starts_text: bool = False
 
 
 def read_prompts(prompts: object, encode: Callable[[str], Sequence[int]]) -> list[Prompt]:
@@ -46,6 +50,16 @@ def read_prompts(prompts: object, encode: Callable[[str], Sequence[int]]) -> lis
         except RequestError as error:
             raise RequestError(f"prompt {place}: {error}") from None
     return read
+
+
+def read_conversations(messages: object) -> list[Sequence[Mapping[str, Any]]]:
+    """Reads one conversation, a list of messages, or a list of them; raises RequestError for what is neither."""
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or not messages:
+        raise RequestError(f"the messages are {messages!r:.80}: want a list of dicts with role and content")
+    several = [isinstance(one, Sequence) and not isinstance(one, str | bytes) for one in messages]
+    if any(several) and not all(several):
+        raise RequestError("messages holds both messages and lists of them: want one conversation, or a list of them")
+    return list(messages) if all(several) else [messages]
 
 
 WANTED = "want a string, a list of token ids, a dict with prompt_token_ids or prompt, or a list of these"

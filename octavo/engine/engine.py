@@ -13,7 +13,7 @@ from octavo.engine.request import FinishReason, Group, Progress, Request, Routin
 from octavo.engine.runner import HostRouting, Runner, to_host
 from octavo.engine.sampler import Choice, Sampler, read_logprobs, seed_of
 from octavo.engine.scheduler import Chunk, Scheduler
-from octavo.errors import RequestError
+from octavo.errors import ConfigError, RequestError
 from octavo.model import Output, Transformer
 
 ROWS_SCORED_AT_ONCE = 256
@@ -31,12 +31,16 @@ class Engine:
 
     def __init__(self, model: Transformer, config: EngineConfig | None = None) -> None:
         self.config = config or EngineConfig()
+        self.max_model_len = self.config.max_model_len or model.config.context_length
+        if self.max_model_len > model.config.context_length:
+            raise ConfigError(
+                f"max_model_len is {self.max_model_len}: want at most the model's own, {model.config.context_length}"
+            )
         weight = model.norm.weight
         dtype, device = model.tok_embeddings.weight.dtype, weight.device
         pages = num_pages(model.config, self.config, dtype=dtype, device=device)
         cache = KVCache(model.config, num_pages=pages, page_size=self.config.page_size, dtype=dtype, device=device)
         self.model_config = model.config
-        self.max_model_len = self.config.max_model_len or model.config.context_length
         self.pool = BlockPool(pages)
         self.scheduler = Scheduler(self.config, self.pool, window=model.config.sliding_window)
         self.runner = Runner(model, cache)
@@ -71,9 +75,14 @@ class Engine:
         plan = self.scheduler.schedule()
         if not plan.chunks:
             return []
-        batch = build(plan.chunks, page_size=self.config.page_size, device=self.runner.device)
-        output = self.runner.forward(batch, plan.fresh_pages)
-        choices, scores = self._judge(output, plan.chunks)
+        try:
+            batch = build(plan.chunks, page_size=self.config.page_size, device=self.runner.device)
+            output = self.runner.forward(batch, plan.fresh_pages)
+            choices, scores = self._judge(output, plan.chunks)
+        except BaseException:
+            # Whoever drives the engine may go on after, say, too little memory: what was planned is planned anew.
+            self.scheduler.take_back(plan)
+            raise
         return self._commit(plan.chunks, output, choices, scores)
 
     def abort(self, request_id: str, index: int | None = None) -> None:

@@ -89,6 +89,11 @@ class Scheduler:
                     budget -= count
         return Plan(tuple(chunks), tuple(fresh))
 
+    def take_back(self, plan: Plan) -> None:
+        """Undoes a plan that failed: its sequences wait again, oldest first, and hold no pages."""
+        for chunk in reversed(plan.chunks):
+            self._preempt(chunk.sequence)
+
     def pages_needed(self, num_tokens: int) -> int:
         """Pages without which a sequence of ``num_tokens`` positions cannot be read, one token at a time at worst."""
         pages = -(-num_tokens // self._page_size)
