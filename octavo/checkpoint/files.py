@@ -85,7 +85,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _inside(folder: Path, name: str, said_by: Path) -> Path:
     """The file ``name`` of ``folder``; raises CheckpointError unless it is a plain name and lies there."""
-    if name != Path(name).name or "\\" in name or "\0" in name or len(name) > _LONGEST_NAME:
+    if name != Path(name).name or "\\" in name or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise CheckpointError(f"{said_by}: names {name[:80]!r}, want the plain name of a file in this folder")
     file = folder / name
     try:
