@@ -9,7 +9,11 @@ from octavo.batch import Batch
 from octavo.config import ModelConfig, mini
 from octavo.model import Transformer
 
-pytestmark = pytest.mark.compile
+pytestmark = [
+    pytest.mark.compile,
+    # Dynamo asks every tensor that crosses from one graph to the next for its gradient.
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+]
 
 SPARSE = replace(mini(), vocab_size=61, dim=32, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=8, hidden_dim=24)
 DENSE = replace(SPARSE, num_experts=0, num_experts_per_tok=0)
