@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from octavo.errors import RequestError
+from octavo.errors import RequestError, TokenizerError
 from octavo.tokenizer.vocabulary import SPACE_MARK
 
 
@@ -22,12 +22,19 @@ class Encoder:
     continuing: Tokenizer | None = None
 
     def encode(self, text: str, *, first: bool = True) -> list[int]:
-        """Gives the ids of ``text``, none of them a control token. Raises RequestError if the text is not Unicode."""
+        """Gives the ids of ``text``, none of them a control token. Raises RequestError if the text is not Unicode,
+        TokenizerError if the tokenizer has no token for it."""
         check_unicode(text)
         if self.marks_spaces and text:
             text = SPACE_MARK + text.replace(" ", SPACE_MARK)
         bpe = self.bpe if first or self.continuing is None else self.continuing
-        ids: list[int] = bpe.encode(text, add_special_tokens=False).ids
+        try:
+            ids: list[int] = bpe.encode(text, add_special_tokens=False).ids
+        except Exception as error:  # the library raises a bare Exception for a character that it has no token for
+            raise TokenizerError(
+                f"{' '.join(str(error).split())[:200]} was found while encoding, a tokenizer that knows every character "
+                "was wanted; check tokenizer.json"
+            ) from None
         return ids
 
 

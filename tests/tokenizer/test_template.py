@@ -232,7 +232,7 @@ def test_a_template_that_takes_too_much_is_stopped(source: str, variables: dict[
     begin = time.monotonic()
     with pytest.raises(OctavoError) as caught:
         rendered(source, variables)
-    assert time.monotonic() - begin < 10  # a second to render, and on a busy machine some to start
+    assert time.monotonic() - begin < 10  # two seconds to render, and on a busy machine some to start
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
@@ -253,7 +253,7 @@ def test_after_a_conversation_that_took_too_long_the_next_is_served(variables: d
     source = "{% for m in messages if m.role == 'loop' %}{% for a in range(99999) %}{% for b in range(99999) %}"
     source += "{% endfor %}{% endfor %}{% endfor %}served"
     template = ChatTemplate(source, where="chat_template.jinja")
-    with pytest.raises(TokenizerError, match="takes more than 1 s"):
+    with pytest.raises(TokenizerError, match="takes more than 2 s"):
         template.render({**variables, "messages": [{"role": "loop"}]})
     assert template.render(variables) == "served"
     template.close()
