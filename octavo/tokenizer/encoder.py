@@ -32,8 +32,8 @@ class Encoder:
             ids: list[int] = bpe.encode(text, add_special_tokens=False).ids
         except Exception as error:  # the library raises a bare Exception for a character that it has no token for
             raise TokenizerError(
-                f"{' '.join(str(error).split())[:200]} was found while encoding, a tokenizer that knows every character "
-                "was wanted; check tokenizer.json"
+                f"{' '.join(str(error).split())[:200]} was found while encoding, a tokenizer that knows every "
+                "character was wanted; check tokenizer.json"
             ) from None
         return ids
 
