@@ -80,7 +80,9 @@ def open_folder(path: Path | str) -> ModelFolder:
     not as the settings have it.
     """
     path = Path(path)
-    settings = read_settings(path if path.is_dir() else Path(path, "."))
+    if path.is_file():
+        raise CheckpointError(f"{path}: is a file: give the folder that it is in")
+    settings = read_settings(path)
     found, mapped = files.weight_files(path, settings.native)
     headers = collect_headers({file: read_headers(file) for file in found})
     if mapped is not None:
@@ -171,8 +173,9 @@ def _check_names_and_shapes(
     missing = [name for name in wanted if name not in headers]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        tied = ": if its embeddings are tied, say so with tie_word_embeddings" if missing == ["lm_head.weight"] else ""
         raise CheckpointError(
-            f"{path}: its weight files lack tensor {missing[0]!r}{more}, which {settings.file.name} wants"
+            f"{path}: its weight files lack tensor {missing[0]!r}{more}, which {settings.file.name} wants{tied}"
         )
 
 
