@@ -10,6 +10,7 @@ from octavo.errors import ConfigError
 LARGEST = 1 << 31
 MAX_LAYERS = 4096
 MAX_EXPERTS = 4096
+MAX_LAYERS_TIMES_EXPERTS = 65536
 
 
 class Fields:
@@ -96,6 +97,14 @@ class Fields:
         if value is not None and not any(type(value) is type(each) and value == each for each in allowed):
             wants = " or ".join(repr(each) for each in allowed)
             raise self.wrong(name, f"{why}, so only {wants} can be honoured" if wants else f"{why}: it must be absent")
+
+    def require_bounded(self, layers: int, experts: int) -> None:
+        """Refuses a model of so many matrices that their names alone would fill memory."""
+        if layers * experts > MAX_LAYERS_TIMES_EXPERTS:
+            raise ConfigError(
+                f"{self.path}: {layers:,} layers of {experts:,} experts each are more matrices than any model has: "
+                f"want at most {MAX_LAYERS_TIMES_EXPERTS:,} experts in all"
+            )
 
     def finish(self, inert: Collection[str]) -> None:
         """Warns once, by name, of the fields that were neither taken nor known to be inert."""

@@ -47,13 +47,13 @@ def weight_files(folder: Path, native: bool) -> tuple[tuple[Path, ...], dict[str
     single, index = folder / single_name(native), folder / index_name(native)
     if not index.exists():
         if single.exists():
-            return (_inside(folder, single.name, single),), None
+            return (inside(folder, single.name, single),), None
         _say_what_is_missing(folder, native)
     if single.exists():
         raise CheckpointError(f"{folder}: has both {single.name} and {index.name}: remove the one that is not meant")
     mapped = _weight_map(index)
     names = sorted(set(mapped.values()))
-    return tuple(_inside(folder, name, index) for name in names), mapped
+    return tuple(inside(folder, name, index) for name in names), mapped
 
 
 def hub_blob(file: Path) -> str | None:
@@ -83,7 +83,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     return mapped
 
 
-def _inside(folder: Path, name: str, said_by: Path) -> Path:
+def inside(folder: Path, name: str, said_by: Path) -> Path:
     """The file ``name`` of ``folder``; raises CheckpointError unless it is a plain name and lies there."""
     if name != Path(name).name or "\\" in name or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise CheckpointError(f"{said_by}: names {name[:80]!r}, want the plain name of a file in this folder")

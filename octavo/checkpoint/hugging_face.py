@@ -35,6 +35,7 @@ def read_config_json(path: Path) -> Settings:
     fields = Fields(path, read_object(path, error=ConfigError))
     family = _family(fields)
     config = _build(fields, family)
+    fields.require_bounded(config.num_layers, config.num_experts)
     for name, (allowed, why) in NEUTRAL_CONFIG.items():
         fields.require(name, allowed, why)
     bos = fields.token_ids("bos_token_id") if "bos_token_id" in fields.values else (DEFAULT_BOS,)

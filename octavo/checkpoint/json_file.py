@@ -1,6 +1,7 @@
 """JSON files of a stranger's model folder, read strictly: what two readers could read differently is an error."""
 
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,10 +21,13 @@ def read_object(
     nesting are refused.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(max_bytes + 1)
+        # A pipe or a device in the place of a file could be read for ever.
+        regular = stat.S_ISREG(path.stat().st_mode)
+        text = _first_bytes(path, max_bytes + 1) if regular else b""
     except (OSError, ValueError) as reason:
         raise error(f"{path}: cannot be read ({plain(reason)}): check the path and its permissions") from reason
+    if not regular:
+        raise error(f"{path}: not a regular file: fetch the folder again")
     if len(text) > max_bytes:
         raise error(f"{path}: longer than {max_bytes:,} bytes, which no such file is: check that it is the right one")
     return parse_object(text, str(path), error=error)
@@ -51,6 +55,11 @@ def plain(reason: BaseException) -> str:
     """What an exception says, in one line of at most 200 characters."""
     text = " ".join(str(reason).split()) or type(reason).__name__
     return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _first_bytes(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

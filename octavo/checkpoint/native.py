@@ -27,6 +27,7 @@ def read_params_json(path: Path) -> Settings:
         fields.require(name, allowed, why)
     try:
         config = _build(fields)
+        fields.require_bounded(config.num_layers, config.num_experts)
     except ConfigError as reason:
         text = str(reason)
         raise reason if text.startswith(str(path)) else ConfigError(f"{path}: {text}") from reason

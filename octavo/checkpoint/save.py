@@ -15,6 +15,7 @@ from octavo.checkpoint.load import Progress, atoms_of_model
 from octavo.checkpoint.manifest import MANIFEST_NAME, FileRecord, TensorRecord, file_sha256, manifest_bytes
 from octavo.checkpoint.names import Dialect, Stored, atom_view, stored_tensors
 from octavo.checkpoint.native import params_json
+from octavo.checkpoint.read import require_regular
 from octavo.checkpoint.settings import DTYPES, dtype_name
 from octavo.checkpoint.write import new_folder, split, write_file, write_shard
 from octavo.config import ModelConfig
@@ -187,7 +188,10 @@ def _write_beside(fresh: Path, config: ModelConfig, dialect: Dialect, dtype: tor
     if contents.tokenizer_from is not None:
         for pattern in TOKENIZER_FILES:
             for path in sorted(contents.tokenizer_from.glob(pattern)):
-                write_file(fresh / path.name, path.read_bytes())
+                # A link out of the folder would carry a stranger's choice of this machine's files along.
+                kept = files.inside(contents.tokenizer_from, path.name, contents.tokenizer_from)
+                require_regular(kept)
+                write_file(fresh / path.name, kept.read_bytes())
 
 
 def _file_record(path: Path) -> FileRecord:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from octavo.batch import Batch
 from octavo.checkpoint.load import empty_model
@@ -87,3 +88,25 @@ def folder(tmp_path: Path, random_model: Callable[..., Transformer], sparse: Mod
 
     save_model(random_model(sparse), tmp_path / "model")
     return tmp_path / "model"
+
+
+def first_release(native: Path, folder: Path, config: ModelConfig, *, files: int = 3) -> Path:
+    """The folder as the first release of Mixtral had it: experts stacked, w2 transposed, in several .pt files.
+
+    Written here from the description of the format, not from the name table.
+    """
+    tensors = load_file(native / "consolidated.safetensors")
+    for layer in range(config.num_layers):
+        at = f"layers.{layer}"
+        if config.is_sparse:
+            tensors[f"{at}.block_sparse_moe.gate.weight"] = tensors.pop(f"{at}.feed_forward.gate.weight")
+            for word in ("w1", "w2", "w3"):
+                every = [tensors.pop(f"{at}.feed_forward.experts.{e}.{word}.weight") for e in range(config.num_experts)]
+                every = [each.T if word == "w2" else each for each in every]
+                tensors[f"{at}.block_sparse_moe.{word}"] = torch.cat(every)
+    folder.mkdir()
+    (folder / "params.json").write_bytes((native / "params.json").read_bytes())
+    names = sorted(tensors)
+    for number in range(files):
+        torch.save({name: tensors[name] for name in names[number::files]}, folder / f"consolidated.{number:02d}.pt")
+    return folder

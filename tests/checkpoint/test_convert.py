@@ -16,32 +16,10 @@ from octavo.checkpoint.load import empty_model
 from octavo.config import ModelConfig
 from octavo.errors import CheckpointError
 from octavo.model import Transformer
-from tests.checkpoint.conftest import SPARSE
+from tests.checkpoint.conftest import SPARSE, first_release
 
 MakeModel = Callable[..., Transformer]
 WRITTEN = [Dialect.HF, Dialect.HF_STACKED, Dialect.NATIVE]
-
-
-def first_release(native: Path, folder: Path, config: ModelConfig, *, files: int = 3) -> Path:
-    """The folder as the first release of Mixtral had it: experts stacked, w2 transposed, in several .pt files.
-
-    Written here from the description of the format, not from the name table.
-    """
-    tensors = load_file(native / "consolidated.safetensors")
-    for layer in range(config.num_layers):
-        at = f"layers.{layer}"
-        if config.is_sparse:
-            tensors[f"{at}.block_sparse_moe.gate.weight"] = tensors.pop(f"{at}.feed_forward.gate.weight")
-            for word in ("w1", "w2", "w3"):
-                every = [tensors.pop(f"{at}.feed_forward.experts.{e}.{word}.weight") for e in range(config.num_experts)]
-                every = [each.T if word == "w2" else each for each in every]
-                tensors[f"{at}.block_sparse_moe.{word}"] = torch.cat(every)
-    folder.mkdir()
-    (folder / "params.json").write_bytes((native / "params.json").read_bytes())
-    names = sorted(tensors)
-    for number in range(files):
-        torch.save({name: tensors[name] for name in names[number::files]}, folder / f"consolidated.{number:02d}.pt")
-    return folder
 
 
 @pytest.mark.parametrize("source", WRITTEN)
@@ -55,6 +33,20 @@ def test_every_direction_keeps_every_bit(
     opened = convert(tmp_path / "in", tmp_path / "out", dialect=target, max_shard_bytes=20_000)
     assert (opened.config, opened.dtype) == (config, dtype)
     assert same_bits(load_model(opened), model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_every_pattern_of_bits_survives_not_a_number_too(
+    tmp_path: Path, sparse: ModelConfig, random_model: MakeModel, same_bits, dtype: torch.dtype
+) -> None:
+    model = random_model(sparse, dtype=dtype)
+    for parameter in model.parameters():
+        parameter.detach().view(torch.uint8).random_(0, 256)
+    assert any(parameter.isnan().any() for parameter in model.parameters())
+    save_model(model, tmp_path / "0")
+    for step, dialect in enumerate([Dialect.NATIVE, Dialect.HF_STACKED, Dialect.NATIVE, Dialect.HF]):
+        convert(tmp_path / str(step), tmp_path / str(step + 1), dialect=dialect)
+    assert same_bits(load_model(tmp_path / "4"), model)
 
 
 @pytest.mark.parametrize("target", WRITTEN)
@@ -181,6 +173,6 @@ def test_memory_peaks_at_one_tensor_and_one_shard(folder: Path, large: Path, tmp
     tensor = 4 * opened.config.num_experts * 2 * opened.config.hidden_dim * opened.config.dim
     command = [sys.executable, "-c", PEAK, what, str(folder), str(large), str(tmp_path / "out")]
     peak = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    slack = 5_000_000
+    slack = 10_000_000
     assert weights > 12 * shard
     assert peak <= (weights if what == "load" else tensor) + shard + slack, f"{peak:,} of {weights:,}"

@@ -165,6 +165,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"vocab_size": "61"}, "vocab_size is '61'"),
     ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000"),
     ({"num_local_experts": 10**9}, "num_local_experts is 1000000000"),
+    ({"num_hidden_layers": 4096, "num_local_experts": 4096}, "4,096 layers of 4,096 experts each are more"),
     ({"sliding_window": 0}, "sliding_window is 0"),
     ({"sliding_window": 9, "use_sliding_window": False}, "use_sliding_window is False"),
     ({"sliding_window": 9, "max_window_layers": 1}, "max_window_layers is 1"),

@@ -1,5 +1,6 @@
 """Strict JSON: one object, each name once, finite numbers, a bounded length, and errors of one line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,21 @@ def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
         read_object(tmp_path / "x.json")
 
 
-def test_a_file_that_is_too_long_is_not_read_to_its_end() -> None:
+def test_a_file_that_is_too_long_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with (tmp_path / "x.json").open("wb") as file:
+        file.truncate(1 << 40)
     with pytest.raises(CheckpointError, match="longer than 10 bytes"):
-        read_object(Path("/dev/zero"), max_bytes=10)
+        read_object(tmp_path / "x.json", max_bytes=10)
 
 
-@pytest.mark.parametrize("name", ["missing.json", ".", "nul\0"])
+def test_a_pipe_and_a_device_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path / "pipe.json", Path("/dev/zero"), tmp_path):
+        with pytest.raises(CheckpointError, match="not a regular file"):
+            read_object(path)
+
+
+@pytest.mark.parametrize("name", ["missing.json", "nul\0"])
 def test_what_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_object(tmp_path / name)

@@ -106,6 +106,16 @@ def test_what_goes_beside_the_weights(tmp_path: Path, sparse: ModelConfig, rando
     assert (opened.bos_token_id, opened.eos_token_ids, opened.generation["temperature"]) == (None, (5, 6), 0.7)
 
 
+def test_a_tokenizer_that_links_out_of_its_folder_is_not_copied(
+    tmp_path: Path, sparse: ModelConfig, random_model: MakeModel
+) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "tokenizer.json").symlink_to("/etc/hostname")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: a link to .*, outside of the folder"):
+        save_model(random_model(sparse), tmp_path / "out", tokenizer_from=tmp_path / "tokenizer")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_first_release_is_not_written_and_neither_is_an_odd_dtype(
     tmp_path: Path, sparse: ModelConfig, random_model: MakeModel
 ) -> None:
