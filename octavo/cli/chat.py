@@ -24,8 +24,9 @@ def chat(
 ) -> None:
     """Talks with a model that has a chat format.
 
-    In the terminal: /experts LAYER colours the answers, /experts off does not, /reset forgets, /exit or ctrl-D ends.
-    Ctrl-C stops an answer. Where stdin is not a terminal, all of it is one message.
+    In the terminal: /experts LAYER colours the answers, /experts off does
+    not, /reset forgets, /exit or ctrl-D ends, ctrl-C stops an answer.
+    Where stdin is not a terminal, all of it is one message.
     """
     import sys
 

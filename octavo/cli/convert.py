@@ -38,8 +38,8 @@ def convert(
 ) -> None:
     """Writes a model folder in another dialect: settings, weights, tokenizer and checksums.
 
-    Weights keep their bits unless --dtype asks for others. Memory peaks at one tensor and one shard, not two models.
-    DST appears whole or not at all.
+    Weights keep their bits unless --dtype asks for others. Memory peaks at
+    one tensor and one shard, not two models. DST appears whole or not at all.
     """
     from octavo.api.opening import DTYPES
     from octavo.checkpoint import Dialect

@@ -34,8 +34,10 @@ def generate(
 ) -> None:
     """Completes prompts and writes the text as it appears.
 
-    octavo generate -p "Once upon a time" --experts 3 colours each token by the expert that read it.
-    Without colours (NO_COLOR, a pipe, a file) each token is followed by the number of its expert.
+    octavo generate -p "Once upon a time" --experts 3
+
+    colours each token by the expert that read it; without colours (NO_COLOR,
+    a pipe, a file) the number of the expert stands behind each token.
     """
     from octavo.cli import completions
     from octavo.cli.models import open_llm, sampling_params

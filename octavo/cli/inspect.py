@@ -34,7 +34,8 @@ def inspect(
 ) -> None:
     """Shows a model's shape, its parameters, bytes and operations by part, and the memory that it needs.
 
-    Weights are not read and need not be there. octavo inspect mixtral-8x7b needs no file at all.
+    Weights are not read and need not be there; a published shape such as
+    mixtral-8x7b needs no file at all.
     """
     from octavo.cli import anatomy
     from octavo.cli.exits import opening_model

@@ -8,7 +8,7 @@ from typer import Argument, Option
 from octavo.cli.flags import EMBEDDED, SWITCH, Json, ModelFlags, ViewFlags
 
 Files = Annotated[
-    list[Path] | None, Argument(metavar="[FILE]...", help="Texts in UTF-8, each scored on its own; - is stdin.")
+    list[Path] | None, Argument(metavar="FILE", help="Texts in UTF-8, each scored on its own; - is stdin.")
 ]
 Prompt = Annotated[list[str] | None, Option("--prompt", "-p", metavar="TEXT", help="A text to score. Repeatable.")]
 Model = Annotated[str, Option(metavar="MODEL", help="A model folder, a Hub id, or octavo-mini.", envvar="OCTAVO_MODEL")]
@@ -26,8 +26,9 @@ def score(
 ) -> None:
     """Scores texts: bits a byte, perplexity, and the log probability of each token given those before it.
 
-    A text longer than the model's context is read in windows that overlap by half; each token counts once, in the
-    first window that holds it. Perplexity is per token, bits are per byte of UTF-8.
+    A text longer than the model's context is read in windows that overlap by
+    half; each token counts once, in the first window that holds it.
+    Perplexity is per token, bits are per byte of UTF-8.
     """
     from octavo.cli import scores
     from octavo.cli.models import open_llm

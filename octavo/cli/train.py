@@ -46,8 +46,8 @@ def train(
 ) -> None:
     """Trains a model: progress on stderr, curves in metrics.jsonl, checkpoints that --resume goes on from.
 
-    The recipe is run as Python: use only recipes that you trust.
-    Ctrl-C ends the run; what was done since the newest checkpoint is done again by --resume.
+    The recipe is run as Python: use only recipes that you trust. Ctrl-C ends
+    the run; --resume does again what was done since the newest checkpoint.
     """
     from octavo.cli import training_run
     from octavo.cli.screen import open_screen, print_json

@@ -19,8 +19,9 @@ def verify(
 ) -> None:
     """Compares a model folder with its checksums, tensor by tensor, and names every one that is damaged.
 
-    Folders that Octavo wrote have a manifest; those of the Hub's cache are named by their checksums. Any other folder
-    is checked for names, shapes, dtypes and sizes. Exit code 3 says that something is damaged.
+    Folders that Octavo wrote have a manifest; files of the Hub's cache are
+    named by their checksums. Any other folder is checked for names, shapes,
+    dtypes and sizes. Exit code 3 says that something is damaged.
     """
     from octavo.api.opening import find_model
     from octavo.checkpoint import verify_folder
