@@ -25,18 +25,18 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".stamp"
 TOOLS = ROOT / ".tools"
 CONSTRAINTS = ROOT / "constraints.txt"
-BASE = getattr(sys, "_base_executable", None) or sys.executable
+# The Python that called us, also where it is a virtual environment of its own, but never ours.
+BASE = getattr(sys, "_base_executable", sys.executable) if Path(sys.prefix) == VENV else sys.executable
 PIP = (BASE, "-m", "pip", "--disable-pip-version-check")
 
 SHAPE_CHECKED = "octavo.model,octavo.routing,octavo.ops,octavo.engine.sampler,octavo.training.losses,beartype.beartype"
 PYTEST = ("-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4")
-CHECKS = (
+CHECKS = (  # the whole suite comes last, so that its summary ends a check
     ("-m", "ruff", "format", "--check", "--quiet", "."),
     ("-m", "ruff", "check", "--quiet", "."),
     ("-m", "mypy"),
     (str(VENV / "bin" / "lint-imports"),),
     (*PYTEST, "-m", "compile"),
-    # Last, so that the summary of the whole suite ends a check.
     (*PYTEST, "-m", "not compile", "--jaxtyping-packages=" + SHAPE_CHECKED),
 )
 
@@ -50,8 +50,8 @@ COMMANDS = {
 }
 
 DISK_FULL = "no space left|os error 28|errno 28|quota exceeded"
-NO_NETWORK = "dns error|name resolution|lookup address|connection refused|unreachable|tcp connect|newconnectionerror"
-NO_NETWORK += "|connecttimeout|timed out|error sending request|max retries|proxyerror"
+NO_NETWORK = "dns error|name resolution|lookup address|connection refused|unreachable|timed out|error sending request"
+NO_NETWORK += "|tcp connect|newconnectionerror|connecttimeout|max retries|proxyerror"
 
 
 class SetupError(Exception):
@@ -67,7 +67,7 @@ class NoNetworkError(SetupError):
 
 
 def say(text: str) -> None:
-    """Prints a line about the set-up where it does not mix with a command's own output."""
+    """Prints a line about the set-up, apart from a command's own output."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -91,17 +91,15 @@ def describe_inputs() -> dict:
 
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = json.dumps([tables["build-system"], tables["project"], CONSTRAINTS.read_text(encoding="utf-8")])
-    return {"wanted": hashlib.sha256(wanted.encode()).hexdigest(), "tied_to": f"{sys.version} {BASE} {ROOT}"}
+    return {"wanted": hashlib.sha256(wanted.encode()).hexdigest(), "tied_to": f"{sys.version} {sys.base_prefix} {ROOT}"}
 
 
 def read_stamp() -> dict:
     """Returns the environment's stamp: nothing where it is not ours, no "inputs" where its build was interrupted."""
     try:
         return json.loads(STAMP.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:  # torn by a power cut
-        return {"extras": []}
+    except (FileNotFoundError, ValueError):  # a torn one was empty or half written when the power went
+        return {"extras": []} if STAMP.exists() else {}
 
 
 def write_stamp(stamp: dict) -> None:
@@ -164,28 +162,31 @@ def clear_venv() -> None:
     VENV.mkdir()
 
 
-def find_system_packages() -> list:
-    """Returns the names of all packages of a Python that has a fitting torch and sees a GPU; of any other, nothing."""
+def find_system_packages() -> dict:
+    """Returns the names and folders of all packages of a Python with a fitting torch that sees a GPU; else nothing."""
     probe = """
-import importlib.metadata, json, torch
+import importlib.metadata, json, sys, torch
 assert (2, 11) <= tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 15) and torch.cuda.is_available()
-print(json.dumps([each.metadata["Name"] for each in importlib.metadata.distributions()]))
+names = [each.metadata["Name"] for each in importlib.metadata.distributions()]
+print(json.dumps({"names": names, "folders": [each for each in sys.path if each.endswith("-packages")]}))
 """
     done = subprocess.run([BASE, "-c", probe], capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {}
 
 
-def install(extras: list, system: list, lock: int) -> None:
+def install(extras: list, system: dict, lock: int) -> None:
     """Fills the environment with uv or, where it cannot be had or fails, with pip."""
     installers = {"uv": install_with_uv, "pip": install_with_pip}
     names = (os.environ.get("OCTAVO_INSTALLER") or ("pip" if system else "uv pip")).split()
     if not set(names) <= set(installers):
         raise SetupError(f"OCTAVO_INSTALLER is {' '.join(names)!r}: set it to uv or pip, or unset it")
+    if not PYTHON.exists():
+        run([BASE, "-m", "venv", "--without-pip", str(VENV)], lock, "python3 cannot make .venv")
     if system:
         say("This Python has torch and a GPU: its packages stay as they are, only missing ones are added")
-    if not PYTHON.exists():
-        flags = ["--without-pip", *(["--system-site-packages"] if system else [])]
-        run([BASE, "-m", "venv", *flags, str(VENV)], lock, "python3 cannot make .venv")
+        # Not --system-site-packages, which would skip a virtual environment that we are called from.
+        for site in VENV.glob("lib/python*/site-packages"):
+            (site / "system.pth").write_text("\n".join(system["folders"]), encoding="utf-8")
     target = f".[{','.join(extras)}]" if extras else "."
     for name in names[:-1]:
         try:
@@ -202,11 +203,10 @@ def find_uv(lock: int) -> str:
         if candidate and runs_uv(candidate):
             return candidate
     shutil.rmtree(TOOLS, ignore_errors=True)
-    fetch = [*PIP, "--retries", "1", "install", "--quiet", "--target", str(TOOLS), "uv>=0.8,<1"]
-    run(fetch, lock, "pip cannot fetch uv")
-    if not runs_uv(fetched):
-        raise InstallerError("the uv that pip fetched does not run here")
-    return fetched
+    run([*PIP, "--retries", "1", "install", "-q", "--target", str(TOOLS), "uv>=0.8,<1"], lock, "pip cannot fetch uv")
+    if runs_uv(fetched):
+        return fetched
+    raise InstallerError("the uv that pip fetched does not run here")
 
 
 def runs_uv(path: str) -> bool:
@@ -226,7 +226,7 @@ def read_pip_setting(name: str) -> list:
     return value.split()
 
 
-def install_with_uv(target: str, _system: list, lock: int) -> None:
+def install_with_uv(target: str, _system: dict, lock: int) -> None:
     """Fills the environment with uv, and compiles all bytecode where Python is told not to write it when it imports."""
     uv, links, env = find_uv(lock), read_pip_setting("find-links"), dict(os.environ)
     command = [uv, "pip", "install", "--python", str(PYTHON), "-c", str(CONSTRAINTS)]
@@ -237,7 +237,7 @@ def install_with_uv(target: str, _system: list, lock: int) -> None:
         for value in read_pip_setting(pip_name):
             env.setdefault(uv_name, value)
     wheel = "torch-*-cp{}{}-*.whl".format(*sys.version_info)
-    if "UV_TORCH_BACKEND" not in env and not any(list(Path(link).glob(wheel)) for link in links):
+    if not any(next(Path(link).glob(wheel), None) for link in links) and "UV_TORCH_BACKEND" not in env:
         try:  # the build for this machine's GPU, or the small one without; it lies in a registry of its own
             return run([*command, "--torch-backend", "auto"], lock, "uv cannot find a torch made for this machine", env)
         except (NoNetworkError, InstallerError) as error:
@@ -245,14 +245,14 @@ def install_with_uv(target: str, _system: list, lock: int) -> None:
     return run(command, lock, "uv cannot install the packages", env)
 
 
-def install_with_pip(target: str, system: list, lock: int) -> None:
-    """Fills the environment with pip; what is in ``system`` is found in the Python below and keeps its version."""
-    held = {re.sub("[._]", "-", name.lower()) for name in system}
+def install_with_pip(target: str, system: dict, lock: int) -> None:
+    """Fills the environment with pip; what is in ``system`` keeps the version it has."""
+    held = {re.sub("[._]", "-", name.lower()) for name in system.get("names", ())}
     pins = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
     constraints = VENV / "constraints.txt"
     constraints.write_text("\n".join(pin for pin in pins if pin.split("==")[0] not in held), encoding="utf-8")
-    pip = [*PIP, "--python", str(PYTHON), "install", "-c", str(constraints), "-e", target]
-    run(pip, lock, "pip cannot install the packages")
+    command = [*PIP, "--python", str(PYTHON), "install", "-c", str(constraints), "-e", target]
+    run(command, lock, "pip cannot install the packages")
 
 
 def run(command: list, lock: int, trouble: str, env: dict | None = None) -> None:

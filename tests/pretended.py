@@ -78,7 +78,7 @@ def make_house(root: Path) -> House:
     shutil.copy(bootstrap.__file__, root / "bootstrap.py")
     (root / "octavo" / "__main__.py").write_text("import sys; print('hi', *sys.argv[1:])")
     (root / "pyproject.toml").write_text("[build-system]\nrequires = []\n[project]\nname = 'octavo'\n[tool.ruff]\n")
-    (root / "constraints.txt").write_text("numpy==2.3.5\nrich==15.0.0\n")
+    (root / "constraints.txt").write_text("numpy==2.3.5\nfolio==1.0\n")
     (root / "python" / "pip" / "__init__.py").touch()
     for path, name in ((root / "bin" / "uv", "uv"), (root / "python" / "pip" / "__main__.py", "pip")):
         path.write_text(PRETEND_INSTALLER.format(python=sys.executable, name=name))
