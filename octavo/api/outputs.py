@@ -1,7 +1,8 @@
 """What a caller gets back: results shaped and named as vLLM's, and beside the text the experts that read it.
 
-Arrays of routing have one row for each token, [tokens, L, K] in rank order. Row i is how the model read token i; the
-last token of an output was chosen but not read, so its experts are -1, its weights and logits 0.
+Arrays of routing have one row for each token, [tokens, L, K] in rank order, T tokens of an output and U of a prompt.
+Row i is how the model read token i; the last token of an output was chosen but not read, so its experts are -1, its
+weights and logits 0.
 """
 
 from dataclasses import dataclass
@@ -54,9 +55,9 @@ class RequestOutput:
     prompt_logprobs: list[TokenLogprobs | None] | None
     outputs: list[CompletionOutput]
     finished: bool
-    prompt_routed_experts: Int16[np.ndarray, "T L K"] | None = None
-    prompt_routed_weights: Float32[np.ndarray, "T L K"] | None = None
-    prompt_router_logits: Float32[np.ndarray, "T L E"] | None = None
+    prompt_routed_experts: Int16[np.ndarray, "U L K"] | None = None
+    prompt_routed_weights: Float32[np.ndarray, "U L K"] | None = None
+    prompt_router_logits: Float32[np.ndarray, "U L E"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +80,9 @@ class CompletionDelta:
     routed_experts: Int16[np.ndarray, "T L K"] | None = None
     routed_weights: Float32[np.ndarray, "T L K"] | None = None
     router_logits: Float32[np.ndarray, "T L E"] | None = None
-    prompt_routed_experts: Int16[np.ndarray, "T L K"] | None = None
-    prompt_routed_weights: Float32[np.ndarray, "T L K"] | None = None
-    prompt_router_logits: Float32[np.ndarray, "T L E"] | None = None
+    prompt_routed_experts: Int16[np.ndarray, "U L K"] | None = None
+    prompt_routed_weights: Float32[np.ndarray, "U L K"] | None = None
+    prompt_router_logits: Float32[np.ndarray, "U L E"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

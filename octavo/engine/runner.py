@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int16
+from jaxtyping import Float32, Int16
 from torch import Tensor
 
 from octavo.batch import Batch
@@ -42,7 +42,7 @@ class Runner:
 def to_host(routings: tuple[Routing, ...], *, logits: bool) -> HostRouting:
     """Copies the routings of L layers to the host, token by token."""
 
-    def stack(values: list[Tensor]) -> Float[Tensor, "T L X"]:
+    def stack(values: list[Tensor]) -> Tensor:
         return torch.stack(values, dim=1)
 
     return HostRouting(

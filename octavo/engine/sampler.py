@@ -13,7 +13,7 @@ from collections.abc import Sequence as List
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from octavo.engine.penalties import Seen, edit
@@ -81,27 +81,42 @@ class Sampler:
         return seen
 
 
-def draw(logits_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> Tensor:
-    """Draws one token for each row, after temperature, min_p, top_k and top_p; returns ids [S]."""
+def draw(logits_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> Int[Tensor, "S"]:
+    """Draws one token for each row, after temperature, min_p, top_k and top_p."""
+    # A row is sorted when its own controls ask for it, never for its neighbours' sake: it would draw another token.
+    limited = [row for row, one in enumerate(sequences) if one.request.params.top_k > 0 or one.request.params.top_p < 1]
+    if not limited or len(limited) == len(sequences):
+        return _draw(logits_SV, sequences, limited=bool(limited))
+    free = sorted(set(range(len(sequences))) - set(limited))
+    token_S = torch.empty(len(sequences), dtype=torch.long, device=logits_SV.device)
+    for rows in (limited, free):
+        token_S[rows] = _draw(logits_SV[rows], [sequences[row] for row in rows], limited=rows is limited)
+    return token_S
+
+
+def _draw(logits_SV: Float[Tensor, "S V"], sequences: List[Sequence], *, limited: bool) -> Int[Tensor, "S"]:
     params = [sequence.request.params for sequence in sequences]
     device = logits_SV.device
-    scaled_SV = logits_SV / torch.tensor([[p.temperature] for p in params], device=device)
+    scaled_SV = logits_SV / torch.tensor([[float(p.temperature)] for p in params], device=device)
     if any(p.min_p > 0 for p in params):
-        floor_S1 = torch.tensor([[p.min_p] for p in params], device=device)
+        floor_S1 = torch.tensor([[float(p.min_p)] for p in params], device=device)
         chance_SV = scaled_SV.softmax(dim=-1)
-        scaled_SV = scaled_SV.masked_fill(chance_SV < floor_S1 * chance_SV.amax(dim=-1, keepdim=True), float("-inf"))
-    limited = any(p.top_k > 0 or p.top_p < 1 for p in params)
+        too_small_SV = chance_SV < floor_S1 * chance_SV.amax(dim=-1, keepdim=True)
+        scaled_SV = scaled_SV.masked_fill(too_small_SV, -torch.inf)
     if limited:
         # From the likeliest down: what top_k and top_p keep is then a prefix.
         scaled_SV, order_SV = scaled_SV.sort(dim=-1, descending=True, stable=True)
-        scaled_SV = scaled_SV.masked_fill(
-            ~_kept(scaled_SV, [p.top_k for p in params], [p.top_p for p in params]), -torch.inf
-        )
+        kept_SV = _kept(scaled_SV, [p.top_k for p in params], [float(p.top_p) for p in params])
+        scaled_SV = scaled_SV.masked_fill(~kept_SV, -torch.inf)
     # Doubles, so that the place where a draw falls does not hang on the rounding of a long sum.
     total_SV = scaled_SV.double().softmax(dim=-1).cumsum(dim=-1)
     uniform = [[uniform_of(sequence.seed, sequence.num_generated)] for sequence in sequences]
     mark_S1 = torch.tensor(uniform, dtype=torch.float64, device=device) * total_SV[:, -1:]
-    place_S1 = torch.searchsorted(total_SV, mark_S1, right=True).clamp_(max=total_SV.shape[-1] - 1)
+    # The largest mark may round up to the total: the last token that adds to it is then meant, not the last of all.
+    last_S1 = torch.searchsorted(total_SV, total_SV[:, -1:].contiguous())
+    # A row that is not finite has no such token; what it draws is thrown away, but it must draw.
+    last_S1.clamp_(max=total_SV.shape[-1] - 1)
+    place_S1 = torch.searchsorted(total_SV, mark_S1, right=True).minimum(last_S1)
     return (order_SV.gather(1, place_S1) if limited else place_S1)[:, 0]
 
 

@@ -1,0 +1,77 @@
+"""The runner clears what it is handed, and what one request left behind reaches no other."""
+
+import numpy as np
+import pytest
+import torch
+
+from octavo.cache import KVCache
+from octavo.engine.config import EngineConfig
+from octavo.engine.engine import Engine
+from octavo.engine.runner import to_host
+from octavo.model import Transformer
+from octavo.routing import route
+from tests.engine.serving import drive, prompts_of, request, serve, tiny
+
+
+def test_nothing_that_lay_in_the_cache_is_ever_read(model: Transformer) -> None:
+    prompts = prompts_of(8)
+    params = {"temperature": 0, "max_tokens": 12}
+    wanted = serve(model, prompts, params)
+    engine = Engine(model, EngineConfig(page_size=4, num_pages=60))
+    # All but the null page is poison.
+    engine.runner.cache.key_LPBGH[:, 1:] = torch.nan
+    engine.runner.cache.value_LPBGH[:, 1:] = torch.nan
+    served = drive(engine, [request(prompt, str(place), **params) for place, prompt in enumerate(prompts)])
+    assert [one.token_ids for one in served] == [one.token_ids for one in wanted]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_request_whose_numbers_break_ends_alone(bad: float) -> None:
+    sparse = tiny()
+    prompts = [tuple(token for token in prompt if token != 13) or (1,) for prompt in prompts_of(6, seed=3)]
+    params = {"temperature": 0, "max_tokens": 6, "logit_bias": {13: -100}}
+    wanted = serve(sparse, prompts, params)
+    with torch.no_grad():
+        sparse.tok_embeddings.weight[13] = bad
+    broken = (5, 13, 7)
+    for limits in ({}, {"max_num_batched_tokens": 7}, {"num_pages": 26}):
+        served = serve(sparse, [*prompts[:3], broken, *prompts[3:]], params, **limits)
+        ill = served.pop(3)
+        assert ill.ends == {0: ("error", None)}
+        assert ill.token_ids == {}
+        assert [one.token_ids for one in served] == [one.token_ids for one in wanted]
+
+
+def test_a_prompt_whose_logits_break_is_not_scored(sparse: Transformer) -> None:
+    broken = tiny()
+    with torch.no_grad():
+        broken.tok_embeddings.weight[13] = torch.nan
+    whole, ill = serve(broken, [(1, 2, 3), (1, 13, 2, 3)], {"max_tokens": 0, "prompt_logprobs": 0})
+    assert whole.ends == {0: ("length", None)}
+    assert len(whole.prompt_logprobs) == 2
+    assert ill.ends == {0: ("error", None)}
+
+
+def test_cleared_pages_hold_zeros_and_the_others_what_they_held() -> None:
+    cache = KVCache(tiny().config, num_pages=5, page_size=4)
+    cache.key_LPBGH.fill_(1.0)
+    cache.value_LPBGH.fill_(torch.nan)
+    cache.clear(torch.tensor([1, 3]))
+    assert cache.key_LPBGH[:, [1, 3]].abs().sum() == 0
+    assert cache.value_LPBGH[:, [1, 3]].abs().sum() == 0
+    assert cache.key_LPBGH[:, [0, 2, 4]].min() == 1
+    assert cache.value_LPBGH[:, [0, 2, 4]].isnan().all()
+
+
+def test_routings_come_to_the_host_token_by_token() -> None:
+    routings = tuple(route(torch.randn(5, 4), 2) for _ in range(3))
+    host = to_host(routings, logits=True)
+    assert host.expert_TLK.dtype == np.int16
+    assert host.weight_TLK.dtype == np.float32
+    assert host.expert_TLK.shape == host.weight_TLK.shape == (5, 3, 2)
+    assert host.logits_TLE is not None
+    for layer, routing in enumerate(routings):
+        assert host.expert_TLK[:, layer].tolist() == routing.expert_TK.tolist()
+        np.testing.assert_array_equal(host.weight_TLK[:, layer], routing.weight_TK.numpy())
+        np.testing.assert_array_equal(host.logits_TLE[:, layer], routing.logits_TE.numpy())
+    assert to_host(routings, logits=False).logits_TLE is None
