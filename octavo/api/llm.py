@@ -236,8 +236,8 @@ class LLM:
 
     def _stream(self, draft: RequestDraft) -> Iterator[CompletionDelta]:
         with self._serving([draft]):
-            while not draft.finished:
-                # Other streams of this LLM may have stepped meanwhile.
+            # Other calls of this LLM may have stepped meanwhile, even to this draft's end.
+            while draft.moved or not draft.finished:
                 if not draft.moved:
                     self._step()
                 yield from draft.deltas()
