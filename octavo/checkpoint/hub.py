@@ -24,12 +24,13 @@ _BESIDE = re.compile(
 )
 
 
-def fetch(model: Path | str, *, revision: str | None = None) -> Path:
+def fetch(model: Path | str, *, revision: str | None = None, settings_only: bool = False) -> Path:
     """The folder of ``model``: itself when it is one, else that of a Hub id, downloaded unless the cache has it.
 
     Downloads go through huggingface_hub: its cache, its token, its offline switch (HF_HUB_OFFLINE) and its progress
-    bars. Only safetensors of one dialect, settings and tokenizer files are fetched; ``revision`` is a branch, a tag
-    or a commit. Raises CheckpointError, in one line, when there is no such folder or id, or it cannot be reached.
+    bars. Only safetensors of one dialect, settings and tokenizer files are fetched, with ``settings_only`` just
+    config.json and params.json; ``revision`` is a branch, a tag or a commit. Raises CheckpointError, in one line, when
+    there is no such folder or id, or it cannot be reached.
     """
     path = Path(model)
     if path.exists():
@@ -45,7 +46,7 @@ def fetch(model: Path | str, *, revision: str | None = None) -> Path:
         if type(reason).__name__ in _FINAL:
             raise _explained(name, revision, reason) from reason
         return _cached(name, revision, reason)
-    wanted = choose_files(name, present)
+    wanted = ["config.json", "params.json"] if settings_only else choose_files(name, present)
     try:
         return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as reason:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from octavo import config as shapes
 from octavo.cli.escaping import escape_line
-from octavo.cli.screen import Screen
+from octavo.cli.flags import EMBEDDED
+from octavo.cli.screen import Screen, figures
 from octavo.cli.sizes import billions, share, short
 from octavo.config import ModelConfig
 from octavo.parameters import (
@@ -56,22 +56,24 @@ def find_config(name: str, *, revision: str | None = None) -> ModelConfig:
         return PRESETS[name]()
     # Only here, since it needs torch and the published shapes do not.
     from octavo.api.opening import find_model
-    from octavo.checkpoint import read_settings
+    from octavo.checkpoint import fetch, read_settings
 
-    return read_settings(find_model(name)).config
+    folder = find_model(name) if name == EMBEDDED else fetch(name, revision=revision, settings_only=True)
+    return read_settings(folder).config
 
 
 def show(question: Question, screen: Screen) -> None:
     """Writes everything as tables."""
     config, counted = question.config, count(question.config)
-    headline = Text.assemble(" ", (escape_line(question.name), "bold"))
-    parameters = f" {counted.total:,} parameters"
+    headline = f"{counted.total:,} parameters"
     if config.is_sparse:
-        parameters += f", {counted.active:,} of them active for each token"
-        parameters += f"\n {config.num_experts} experts a layer, {config.num_experts_per_tok} of which read each token"
-    screen.show(headline, parameters, "", shape_table(config), part_table(question))
+        headline += f", {counted.active:,} of them active for each token"
+        headline += f"\n{config.num_experts} experts a layer, {config.num_experts_per_tok} of which read each token"
+    screen.show(Text(escape_line(question.name), style="bold"), headline, "", shape_table(config))
+    note = Text(f"Bytes read and operations of one decoded token; {question.dtype}", style="dim")
+    screen.show("", part_table(question), note, "")
     if config.is_sparse:
-        screen.show(dense_table(question), batch_table(question))
+        screen.show(dense_table(question), "", batch_table(question), "")
     screen.show(memory_table(question))
 
 
@@ -92,7 +94,7 @@ def shape_table(config: ModelConfig) -> Table:
         ("norm epsilon", f"{config.norm_eps:g}"),
         ("embeddings", "tied" if config.tie_embeddings else "not tied"),
     ]
-    table = Table(box=None, show_header=False, padding=(0, 1))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for _ in range(3):
         table.add_column(style="dim")
         table.add_column(justify="right")
@@ -104,7 +106,7 @@ def shape_table(config: ModelConfig) -> Table:
 def part_table(question: Question) -> Table:
     """Parameters, bytes and operations a token, by part."""
     config, counted, width = question.config, count(question.config), BYTES_OF[question.dtype]
-    table = _table("part", "parameters", "share", "active", "bytes a token", "FLOP a token")
+    table = figures("part", "parameters", "share", "active", "bytes a token", "FLOP a token")
     for part in counted.parts:
         table.add_row(
             part.name.replace("_", "-"),
@@ -125,7 +127,6 @@ def part_table(question: Question) -> Table:
     ]
     table.add_row("all", *total, style="bold")
     table.add_row(f"cache of {question.context:,}", "–", "–", "–", "+ " + short(cached, "B"), "+ " + short(seen))
-    table.caption = f"bytes read and operations of one decoded token; {question.dtype}"
     return table
 
 
@@ -137,7 +138,7 @@ def dense_table(question: Question) -> Table:
         "dense, equal work": dense_of_equal_active(config),
         "dense, equal size": dense_of_equal_total(config),
     }
-    table = _table("dense against sparse", *columns)
+    table = figures("dense against sparse", *columns)
     counts = [count(each) for each in columns.values()]
     widths = [
         f"{each.num_experts_per_tok} of {each.num_experts} × {each.hidden_dim:,}"
@@ -156,7 +157,7 @@ def dense_table(question: Question) -> Table:
 
 def batch_table(question: Question) -> Table:
     """How many experts of a layer a step reads, by the number of sequences in it."""
-    table = _table("sequences in a step", *(str(batch) for batch in BATCHES))
+    table = figures("sequences in a step", *(str(batch) for batch in BATCHES))
     table.add_row("experts read, each layer", *(f"{experts_read(question.config, batch):.2f}" for batch in BATCHES))
     table.add_row("weights read", *(short(_step_bytes(question, batch), "B") for batch in BATCHES))
     return table
@@ -165,7 +166,7 @@ def batch_table(question: Question) -> Table:
 def memory_table(question: Question) -> Table:
     """What weights and cache take, by dtype."""
     many = f"{question.sequences} × {question.context:,} tokens"
-    table = _table("memory", "weights", "cache, a token", f"cache, {many}", "together")
+    table = figures("memory", "weights", "cache, a token", f"cache, {many}", "together")
     for dtype in BYTES_OF:
         need = memory(question.config, dtype, context=question.context, sequences=question.sequences)
         sizes = (need.weights, need.cache_per_token, need.cache, need.weights + need.cache)
@@ -236,13 +237,3 @@ def _step_bytes(question: Question, batch: int) -> float:
     experts = parts.pop("experts") * experts_read(config, batch) / config.num_experts_per_tok
     rows = (batch - 1) * config.dim  # each token looks up a row of the embedding
     return (sum(parts.values()) + experts + rows) * BYTES_OF[question.dtype]
-
-
-def _table(first: str, *columns: str) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", caption_justify="left", padding=(0, 1, 0, 0)
-    )
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table

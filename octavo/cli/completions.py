@@ -78,7 +78,7 @@ def write_stream(
             screen.write(escape(shows))
         screen.write("\n")
     if shown.logprobs:
-        screen.show(logprob_table(logprobs))
+        screen.show("", logprob_table(logprobs))
     return text
 
 

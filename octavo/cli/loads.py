@@ -26,7 +26,7 @@ def load_table(count_LE: np.ndarray, screen: Screen) -> Table:
     """
     num_experts = count_LE.shape[1]
     ink = choose_ink(screen, num_experts)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("layer", justify="right")
     share_LE = 100 * count_LE / np.maximum(count_LE.sum(axis=1, keepdims=True), 1)
     if num_experts <= WIDEST:

@@ -70,8 +70,9 @@ class Ink:
         return body + self.mark(expert) + tail
 
     def chip(self, expert: int) -> str:
-        """The expert's number in its colours."""
-        return self.screen.paint(f" {expert} ", self.style(expert)) if self.screen.colours else str(expert)
+        """The expert's number in its colours, as wide as every other."""
+        number = f"{expert:>{len(str(self.num_experts - 1))}}"
+        return self.screen.paint(f" {number} ", self.style(expert)) if self.screen.colours else number
 
 
 def choose_ink(screen: Screen, num_experts: int) -> Ink:

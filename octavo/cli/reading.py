@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from rich.cells import cell_len
 from rich.style import Style
 
 from octavo.api.outputs import CompletionDelta
@@ -104,7 +103,7 @@ def shares(ink: Ink, count_E: Sequence[int] | np.ndarray) -> str:
     used = 0
     for expert, count in enumerate(count_E):
         share = f" {count / max(total, 1):4.0%}"
-        cells = cell_len(f" {expert} ") + len(share) + 2
+        cells = len(str(ink.num_experts - 1)) + 2 + len(share) + 2
         if used + cells > width:
             lines.append("")
             used = 0

@@ -26,15 +26,16 @@ class Sample:
     """A text to go on from; ``question`` says that it is one, to be put in the form of a chat where there is one."""
 
     title: str
+    what: str
     prompt: str
     question: bool = False
 
 
 SAMPLES = (
-    Sample(title="A novel", prompt="It was a dark and stormy night, and the old captain"),
-    Sample(title="Code", prompt="def read_lines(path):\n    "),
-    Sample(title="A question", prompt="What is 7 + 12?", question=True),
-    Sample(title="French", prompt="Le lendemain matin, le comte se leva et"),
+    Sample(title="A novel", what="the novel", prompt="It was a dark and stormy night, and the old captain"),
+    Sample(title="Code", what="the code", prompt="def read_lines(path):\n    "),
+    Sample(title="A question", what="the question", prompt="What is 7 + 12?", question=True),
+    Sample(title="French", what="the French", prompt="Le lendemain matin, le comte se leva et"),
 )
 
 
@@ -74,7 +75,7 @@ class Tour:
         seconds = time.perf_counter() - began
         screen.write(f"\n{generated} tokens in {seconds:.1f} s, {generated / seconds:.0f} a second.\n\n")
         screen.say(load_heading(self.load_LE, k=self.llm.config.num_experts_per_tok))
-        screen.show(load_table(self.load_LE, screen))
+        screen.show("", load_table(self.load_LE, screen), "")
         screen.say(self._findings([reading.count_LE[self.layer] for reading in readings]))
         screen.write(self._ways_on())
 
@@ -105,14 +106,14 @@ class Tour:
         """What can be read off the texts and the table, in numbers."""
         even = 100 / self.llm.config.num_experts
         busiest = [
-            f"{sample.title.lower()} {int(count_E.argmax())} ({count_E.max() / max(1, count_E.sum()):.0%})"
+            f"expert {int(count_E.argmax())} for {sample.what} ({count_E.max() / max(1, count_E.sum()):.0%})"
             for sample, count_E in zip(SAMPLES, counts, strict=True)
         ]
         share_LE = 100 * self.load_LE / np.maximum(self.load_LE.sum(axis=1, keepdims=True), 1)
         low, high = share_LE.min(), share_LE.max()
         return (
-            f"First choice of layer {self.layer} most often: {', '.join(busiest)}.\n"
-            f"Load of one expert in any layer: {low:.1f} to {high:.1f} %; even would be {even:.1f} %."
+            f"Layer {self.layer} chose first most often: {', '.join(busiest)}.\n"
+            f"Load of one expert in any layer: {low:.1f}% to {high:.1f}%; even would be {even:.1f}%."
         )
 
     def _ways_on(self) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from octavo.api.llm import LLM
@@ -16,7 +15,7 @@ from octavo.cli.models import Opened
 from octavo.cli.progress import count_bar
 from octavo.cli.prompts import NamedText
 from octavo.cli.reading import legend
-from octavo.cli.screen import Screen
+from octavo.cli.screen import Screen, figures
 from octavo.errors import RequestError
 
 
@@ -118,23 +117,27 @@ def show(llm: LLM, found: Sequence[Score], *, screen: Screen, layer: int | None,
             reading.close()
             screen.write("\n" + legend(reading.ink, reading.count_LE[layer], layer=layer) + "\n")
         if tokens:
-            screen.show(token_table(score))
-    table = _table("text", "bytes", "tokens", "bits a byte", "nats a token", "perplexity")
+            screen.show(token_table(score), "")
+    table = figures("text", "bytes", "tokens", "bits a byte", "nats a token", "perplexity")
     for score in found:
-        numbers = (f"{score.bits_per_byte:.4f}", f"{score.nats / score.scored:.4f}", f"{score.perplexity:,.2f}")
+        numbers = (f"{score.bits_per_byte:.4f}", f"{score.nats / score.scored:.4f}", _shown(score.perplexity))
         table.add_row(escape_line(score.name), f"{score.num_bytes:,}", f"{len(score.token_ids):,}", *numbers)
     screen.show(table)
 
 
 def token_table(score: Score) -> Table:
     """One row a token: where it stands, its id, its text, its logprob and its probability."""
-    table = _table("", "id", "logprob", "probability", "token")
+    table = figures("", "id", "logprob", "probability", "token")
     table.columns[-1].justify = "left"
     rows = zip(score.token_ids, score.logprobs, score.texts, strict=True)
     for place, (token, logprob, text) in enumerate(rows):
         numbers = ("–", "–") if logprob is None else (f"{logprob:.4f}", f"{math.exp(logprob):.2%}")
         table.add_row(str(place), str(token), *numbers, spell_token(text))
     return table
+
+
+def _shown(perplexity: float) -> str:
+    return f"{perplexity:,.2f}" if perplexity < 1e6 else f"{perplexity:.2e}"
 
 
 def document(opened: Opened, found: Sequence[Score]) -> dict[str, Any]:
@@ -155,11 +158,3 @@ def document(opened: Opened, found: Sequence[Score]) -> dict[str, Any]:
         for score in found
     ]
     return {"model": opened.name, "results": results}
-
-
-def _table(first: str, *columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table

@@ -10,9 +10,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
 COLOUR_SYSTEMS = {
@@ -75,6 +77,15 @@ def open_screen(*, no_color: bool = False) -> Screen:
         width=console.width if terminal else None,
         unicode=_can_show("₀↵…", sys.stdout.encoding or "ascii"),
     )
+
+
+def figures(first: str, *columns: str) -> Table:
+    """A table with names on the left and figures on the right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
 
 
 def print_json(document: Any) -> None:

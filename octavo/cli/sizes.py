@@ -21,4 +21,4 @@ def billions(number: int) -> str:
 def share(part: float, whole: float) -> str:
     """A part of a whole in percent, to two decimals."""
     percent = 100 * part / whole
-    return "< 0.01 %" if 0 < percent < 0.005 else f"{percent:.2f} %"
+    return "< 0.01%" if 0 < percent < 0.005 else f"{percent:.2f}%"

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from octavo.api.opening import choose_device
 from octavo.checkpoint import save_model
 from octavo.cli.escaping import escape_line
 from octavo.cli.exits import complain
 from octavo.cli.progress import error_console
-from octavo.cli.screen import Screen
+from octavo.cli.screen import Screen, figures
 from octavo.cli.sizes import short
 from octavo.training.config import TrainConfig
 from octavo.training.metrics import StepReport
@@ -57,10 +55,7 @@ class Finished:
         """Writes the validation of each domain, and where the model is."""
         validation = self.trained.validation
         if validation is not None:
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-            table.add_column("domain", overflow="fold")
-            table.add_column("bits a byte", justify="right")
-            table.add_column("nats a token", justify="right")
+            table = figures("domain", "bits a byte", "nats a token")
             for each in validation.domains:
                 table.add_row(escape_line(each.domain), f"{each.bits_per_byte:.4f}", f"{each.loss:.4f}")
             table.add_section()

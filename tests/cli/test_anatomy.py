@@ -80,7 +80,7 @@ def test_a_tied_head_is_counted_once_and_read_all_the_same() -> None:
     tied = replace(mixtral_8x7b(), tie_embeddings=True)
     table = part_table(question(config=tied))
     head = [column(table, number)[-3] for number in range(6)]
-    assert head == ["head", "0", "0.00 %", "0", "262 MB", "262 M"]
+    assert head == ["head", "0", "0.00%", "0", "262 MB", "262 M"]
 
 
 def test_the_shape_is_whole() -> None:

@@ -30,4 +30,4 @@ def test_parameters_are_told_in_billions() -> None:
 
 
 def test_a_share_that_is_not_nothing_does_not_look_like_nothing() -> None:
-    assert [share(part, 100_000) for part in (0, 1, 96_560, 100_000)] == ["0.00 %", "< 0.01 %", "96.56 %", "100.00 %"]
+    assert [share(part, 100_000) for part in (0, 1, 96_560, 100_000)] == ["0.00%", "< 0.01%", "96.56%", "100.00%"]
