@@ -3,6 +3,7 @@
 The command runs for real, in a terminal of its own; what it wrote there becomes the picture.
 """
 
+import io
 import os
 import pty
 import re
@@ -19,12 +20,11 @@ from rich.text import Text
 
 PICTURE = Path(__file__).parent / "demo.svg"
 COLUMNS, LARGEST = 100, 200_000
-THEME = TerminalTheme(
-    (24, 24, 27),
-    (228, 228, 231),
-    [(24, 24, 27), (220, 80, 80), (80, 180, 110), (210, 180, 80), (90, 140, 220), (190, 110, 200), (80, 180, 190), (220, 220, 220)],
-    [(120, 120, 125), (240, 110, 110), (110, 210, 140), (240, 210, 110), (120, 170, 250), (220, 140, 230), (110, 210, 220), (255, 255, 255)],
-)
+DARK = [(24, 24, 27), (220, 80, 80), (80, 180, 110), (210, 180, 80)]
+DARK += [(90, 140, 220), (190, 110, 200), (80, 180, 190), (220, 220, 220)]
+BRIGHT = [(120, 120, 125), (240, 110, 110), (110, 210, 140), (240, 210, 110)]
+BRIGHT += [(120, 170, 250), (220, 140, 230), (110, 210, 220), (255, 255, 255)]
+THEME = TerminalTheme((24, 24, 27), (228, 228, 231), DARK, BRIGHT)
 # As rich's own, but with the reader's fonts: a picture must not fetch anything.
 FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -35,7 +35,9 @@ FORMAT = """\
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
 {lines}
 </defs>
 {chrome}
@@ -74,7 +76,7 @@ def run_in_terminal(command: list[str], columns: int) -> str:
 
 def draw(text: str, *, title: str, columns: int) -> str:
     """The text with its colours as a picture of a terminal."""
-    console = Console(record=True, width=columns, file=open(os.devnull, "w"), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(text), soft_wrap=False)
     return console.export_svg(title=title, theme=THEME, code_format=FORMAT, unique_id="octavo")
 
@@ -88,7 +90,9 @@ def main() -> None:
     text = re.sub(r"\n\d+ tokens in [\d.]+ s, \d+ a second\.\n", "", text)
     picture = draw(text, title="octavo demo", columns=COLUMNS)
     if len(picture.encode()) > LARGEST:
-        raise SystemExit(f"the picture has {len(picture.encode()):,} bytes, want at most {LARGEST:,}: show fewer tokens")
+        raise SystemExit(
+            f"the picture has {len(picture.encode()):,} bytes, want at most {LARGEST:,}: show fewer tokens"
+        )
     PICTURE.write_text(picture, encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from octavo.api.outputs import CompletionDelta, RequestOutput, TokenLogprobs
 from octavo.cli.escaping import escape, escape_line
 from octavo.cli.models import Opened
 from octavo.cli.palette import choose_ink
+from octavo.cli.progress import spinner
 from octavo.cli.reading import Reading, legend
 from octavo.cli.screen import Screen
 from octavo.engine.params import SamplingParams
@@ -42,7 +43,9 @@ def write(opened: Opened, prompts: Sequence[str], params: SamplingParams, *, scr
         ids = prompt_ids(llm, prompts[0])
         write_stream(llm, ids, llm.stream({"prompt_token_ids": ids}, params), screen=screen, shown=shown)
         return
-    for number, result in enumerate(llm.generate(prompts, params), start=1):
+    with spinner("generating"):
+        results = llm.generate(prompts, params)
+    for number, result in enumerate(results, start=1):
         for output in result.outputs:
             of = f", output {output.index + 1} of {params.n}" if params.n > 1 else ""
             screen.write(screen.paint(f"── prompt {number} of {len(prompts)}{of} ──", HEADING) + "\n")
@@ -152,7 +155,8 @@ def document(opened: Opened, prompts: Sequence[str], params: SamplingParams) -> 
     everything = replace(params, routing=sparse, logprobs=params.logprobs or 0, prompt_logprobs=params.logprobs or 0)
     began = time.perf_counter()
     tokenizer_of(opened.llm)
-    results = opened.llm.generate(list(prompts), everything)
+    with spinner("generating"):
+        results = opened.llm.generate(list(prompts), everything)
     seconds = time.perf_counter() - began
     generated = sum(len(output.token_ids) for result in results for output in result.outputs)
     return {
