@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch.testing import assert_close
+
 from octavo.ops.experts import grouped
 from octavo.ops.experts import reference as experts_reference
 from octavo.ops.router import passes
 from octavo.ops.router import reference as router_reference
-from torch.testing import assert_close
 
 T, D, F, E, K = 37, 16, 24, 8, 2
 DEVICES = [

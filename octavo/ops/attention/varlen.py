@@ -1,7 +1,8 @@
-"""Packed grouped-query attention by the FlashAttention kernel that torch carries (arXiv 2307.08691), for GPUs and bfloat16.
+"""Packed grouped-query attention by the FlashAttention kernel that torch carries (arXiv 2307.08691), for GPUs and
+bfloat16.
 
-The kernel takes fewer key/value heads than query heads as they are. It is called through ``torch.ops.aten`` because the public
-wrapper takes grouped heads under another signature in each torch release.
+The kernel takes fewer key/value heads than query heads as they are. It is called through ``torch.ops.aten`` because
+the public wrapper takes grouped heads under another signature in each torch release.
 """
 
 import torch
@@ -18,7 +19,8 @@ def packed_attention(
     batch: Batch,
     window: int | None,
 ) -> Float[Tensor, "T Q H"]:
-    """Attends within each sequence of a batch whose sequences are whole; nothing is cached, nothing asked of the device."""
+    """Attends within each sequence of a batch whose sequences are whole; nothing is cached, nothing asked of
+    the device."""
     said_TQH: Tensor = torch.ops.aten._flash_attention_forward(
         query_TQH,
         key_TGH,

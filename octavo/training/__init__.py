@@ -1,0 +1,1 @@
+"""Training: a recipe and a folder of text in, a model folder with its curves out."""
