@@ -36,7 +36,7 @@ def score(
     from octavo.cli.screen import open_screen, print_json
 
     texts = read_named(prompt, files)
-    opened = open_llm(model, loading, experts=view.experts)
+    opened = open_llm(model, loading, experts=view.experts, writes=False)
     found = scores.score_texts(opened.llm, texts, routing=json or view.experts is not None)
     if json:
         print_json(scores.document(opened, found))

@@ -32,3 +32,15 @@ def test_the_layer_is_checked_against_the_model(folder: Path) -> None:
 def test_sampling_flags_become_a_request() -> None:
     params = sampling_params(SamplingFlags(temperature=0.5, stop=["x"]), logprobs=2, routing=True)
     assert (params.temperature, params.stop, params.logprobs, params.routing) == (0.5, ["x"], 2, True)
+
+
+def test_a_small_model_writes_with_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", threads.append)
+    open_llm(str(folder), ModelFlags())
+    assert threads == []  # OMP_NUM_THREADS is set here, and stands
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    open_llm(str(folder), ModelFlags(), writes=False)
+    assert threads == []
+    open_llm(str(folder), ModelFlags())
+    assert threads == [1]
