@@ -116,3 +116,17 @@ def test_what_is_no_model_is_an_error_of_the_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(ConfigError):
         find_config(str(tmp_path))
+
+
+def test_of_a_model_on_the_hub_only_its_settings_are_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision, allow_patterns))
+        return str(folder)
+
+    present = ["config.json", "model.safetensors", "tokenizer.json"]
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda self, name, revision: present)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert find_config("org/name", revision="v1") == find_config(str(folder))
+    assert asked == [("org/name", "v1", ["config.json", "params.json"])]
