@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from octavo.api.opening import choose_device
 from octavo.checkpoint import save_model
@@ -106,23 +107,28 @@ def _followed(config: TrainConfig, reports: list[StepReport]) -> Iterator[OnStep
 
         yield tell_line
         return
-    shown = TextColumn("{task.fields[shown]}")
-    with Progress(TextColumn("{task.description}"), BarColumn(bar_width=None), shown, console=console) as progress:
+    shown = TextColumn("{task.fields[shown]}", table_column=Column(no_wrap=True))
+    step = TextColumn("{task.description}", table_column=Column(no_wrap=True))
+    with Progress(step, BarColumn(bar_width=None), shown, console=console) as progress:
         task = progress.add_task("reading the corpus", total=None, shown="")
 
         def tell_bar(report: StepReport) -> None:
-            reports.append(report)
-            step = f"step {report.step:,}/{report.steps:,}"
-            progress.update(task, description=step, completed=report.step, total=report.steps, shown=describe(report))
+            # The newest validation stays in sight until the next one.
+            known = report.validation or (reports[-1].validation if reports else None)
+            reports.append(dataclasses.replace(report, validation=known))
+            at = f"step {report.step:,}/{report.steps:,}"
+            progress.update(
+                task, description=at, completed=report.step, total=report.steps, shown=describe(reports[-1])
+            )
 
         yield tell_bar
 
 
 def describe(report: StepReport) -> str:
-    """One report in a line: loss, validation, speed, load and the time left."""
+    """One report in a line: loss, validation in bits a byte, speed, load and the time left."""
     parts = [f"loss {report.cross_entropy:.3f}"]
     if report.validation is not None:
-        parts.append(f"{report.validation.bits_per_byte:.3f} bits a byte")
+        parts.append(f"val {report.validation.bits_per_byte:.3f}")
     parts.append(f"{short(report.tokens_per_second)} tok/s")
     if report.mfu is not None:
         parts.append(f"MFU {report.mfu:.0%}")
