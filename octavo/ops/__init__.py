@@ -11,7 +11,7 @@ from octavo.ops import invariant
 from octavo.ops.attention import invariant as invariant_attention
 from octavo.ops.attention import varlen
 from octavo.ops.attention.reference import packed_attention, paged_attention
-from octavo.ops.experts import grouped, padded
+from octavo.ops.experts import grouped, single
 from octavo.ops.experts.reference import experts
 from octavo.ops.linear import onednn
 from octavo.ops.linear.reference import lay_out, linear
@@ -73,8 +73,8 @@ GROUPED = replace(
     experts=grouped.experts,
 )
 
-# For running on a CPU: large weights in oneDNN's layout, and few tokens' experts in few calls.
-CPU = replace(REFERENCE, lay_out=onednn.lay_out, linear=onednn.linear, experts=padded.experts)
+# For running on a CPU: large weights in oneDNN's layout, and one token's experts without sorting.
+CPU = replace(REFERENCE, lay_out=onednn.lay_out, linear=onednn.linear, experts=single.experts)
 
 
 def best(device: torch.device | str, dtype: torch.dtype = torch.float32) -> Ops:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from octavo.ops.experts import padded
+from octavo.ops.experts import single
 from octavo.ops.linear import reference as linear_reference
 from octavo.ops.norm import reference as norm_reference
 from octavo.ops.rope import reference as rope_reference
@@ -61,7 +61,7 @@ def experts(
 ) -> Float[Tensor, "T D"]:
     """Lets each token be read by its K experts without regard to who else chose them."""
     each = zip(rows(x_TD), rows(expert_TK), rows(weight_TK), strict=True)
-    return torch.cat([padded.experts(x, expert, weight, w13_EID, w2_EDF) for x, expert, weight in each])
+    return torch.cat([single.experts(x, expert, weight, w13_EID, w2_EDF) for x, expert, weight in each])
 
 
 def rows(x_T: Tensor) -> list[Tensor]:

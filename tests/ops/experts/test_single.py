@@ -1,15 +1,15 @@
-"""The padded experts give what the reference gives, for every number of tokens and however they crowd."""
+"""The experts of one token give what the reference gives, and so do those of none and of many."""
 
 import pytest
 import torch
 
-from octavo.ops.experts import padded, reference
+from octavo.ops.experts import reference, single
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("crowd", [False, True], ids=["spread", "one expert has all"])
 @pytest.mark.parametrize("k", [1, 2, 5])
-@pytest.mark.parametrize("tokens", [0, 1, 2, 5, 16, 64, 129])
+@pytest.mark.parametrize("tokens", [0, 1, 2, 16])
 def test_it_is_the_reference(tokens: int, k: int, crowd: bool, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(tokens)
     x_TD, w13_EID, w2_EDF = (
@@ -20,6 +20,6 @@ def test_it_is_the_reference(tokens: int, k: int, crowd: bool, dtype: torch.dtyp
     expert_TK = logits_TE.topk(k).indices
     arguments = (x_TD, expert_TK, weight_TK, w13_EID, w2_EDF)
     exact = reference.experts(x_TD.double(), expert_TK, weight_TK, w13_EID.double(), w2_EDF.double())
-    ours, theirs = padded.experts(*arguments), reference.experts(*arguments)
+    ours, theirs = single.experts(*arguments), reference.experts(*arguments)
     assert ours.dtype == dtype
     assert (ours - exact).norm() <= 2 * (theirs - exact).norm() + 1e-6
