@@ -4,7 +4,7 @@ Tokens are flat: T rows of any number of sequences, without padding. Letters: T 
 E experts, K chosen, Q query heads, G key/value heads, H head width, V vocabulary, L layers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -130,6 +130,10 @@ class SparseMoE(nn.Module):
         routing = self.ops.router(x_TD, self.gate.weight, self.num_experts_per_tok)
         return self.ops.experts(x_TD, routing.expert_TK, routing.weight_TK, self.w13, self.w2), (routing,)
 
+    def lay_out(self) -> None:
+        """Lets the ops lay the experts' weights out as they read them fastest."""
+        self.ops = replace(self.ops, experts=self.ops.lay_out_experts(self.ops.experts, self.w13, self.w2))
+
 
 class Block(nn.Module):
     """h = x + attention(norm(x));  y = h + feed_forward(norm(h))."""
@@ -198,7 +202,7 @@ class Transformer(nn.Module):
                 self.output = Linear(self.config.dim, self.config.vocab_size, self.ops)
             self.output.weight = self.tok_embeddings.weight
         for module in self.modules():
-            if isinstance(module, Linear):
+            if isinstance(module, Linear | SparseMoE):
                 module.lay_out()
         return self
 

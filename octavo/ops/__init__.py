@@ -11,8 +11,8 @@ from octavo.ops import invariant
 from octavo.ops.attention import invariant as invariant_attention
 from octavo.ops.attention import varlen
 from octavo.ops.attention.reference import packed_attention, paged_attention
-from octavo.ops.experts import grouped, single
-from octavo.ops.experts.reference import experts
+from octavo.ops.experts import grouped, single, wide
+from octavo.ops.experts.reference import Experts, experts, lay_out_experts
 from octavo.ops.linear import onednn
 from octavo.ops.linear.reference import lay_out, linear
 from octavo.ops.norm.reference import norm
@@ -37,7 +37,8 @@ class Ops:
     paged_attention: Attention
     swiglu: Callable[[Tensor], Tensor]
     router: Callable[[Tensor, Tensor, int], Routing]
-    experts: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+    experts: Experts
+    lay_out_experts: Callable[[Experts, Tensor, Tensor], Experts]
 
 
 REFERENCE = Ops(
@@ -50,6 +51,7 @@ REFERENCE = Ops(
     swiglu=swiglu,
     router=router,
     experts=experts,
+    lay_out_experts=lay_out_experts,
 )
 
 # For results equal to the bit whatever shares the batch: every token on its own, on any device.
@@ -63,6 +65,7 @@ INVARIANT = Ops(
     swiglu=invariant.swiglu,
     router=invariant.router,
     experts=invariant.experts,
+    lay_out_experts=lay_out_experts,
 )
 
 # For bfloat16 on a GPU: torch's own grouped products and FlashAttention; nothing in it waits for the device.
@@ -73,8 +76,14 @@ GROUPED = replace(
     experts=grouped.experts,
 )
 
-# For running on a CPU: large weights in oneDNN's layout, and one token's experts without sorting.
-CPU = replace(REFERENCE, lay_out=onednn.lay_out, linear=onednn.linear, experts=single.experts)
+# For running on a CPU: large weights in oneDNN's layout, one token's experts unsorted, a few tokens' side by side.
+CPU = replace(
+    REFERENCE,
+    lay_out=onednn.lay_out,
+    linear=onednn.linear,
+    experts=single.experts,
+    lay_out_experts=wide.lay_out,
+)
 
 
 def best(device: torch.device | str, dtype: torch.dtype = torch.float32) -> Ops:

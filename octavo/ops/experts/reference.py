@@ -1,9 +1,13 @@
 """The experts: y = Σ_i weight_i · w2_i(silu(w1_i x) · w3_i x) over the chosen i (arXiv 2401.04088, section 2.1)."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
+
+Experts = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def experts(
@@ -30,6 +34,11 @@ def experts(
     said_ND = torch.zeros_like(read_ND).index_copy(0, order_N, torch.cat(said)) if said else read_ND
     y_TD: Tensor = (said_ND.unflatten(0, (-1, k)) * weight_TK[:, :, None]).sum(dim=1)
     return y_TD.to(x_TD.dtype)
+
+
+def lay_out_experts(experts: Experts, w13_EID: Tensor, w2_EDF: Tensor) -> Experts:
+    """Gives the op that reads tokens by these weights from now on: ``experts`` itself, which needs no layout."""
+    return experts
 
 
 def _swiglu(

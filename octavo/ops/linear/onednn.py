@@ -22,9 +22,9 @@ def is_available(dtype: torch.dtype) -> bool:
     return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def lay_out(weight_OI: Float[Tensor, "O I"]) -> Tensor:
-    """Lays a large weight out in blocks; a small one stays as it is."""
-    if weight_OI.numel() < MIN_ELEMENTS:
+def lay_out(weight_OI: Float[Tensor, "O I"], *, min_elements: int = MIN_ELEMENTS) -> Tensor:
+    """Lays a large weight out in blocks; one of less than ``min_elements`` stays as it is."""
+    if weight_OI.numel() < min_elements:
         return weight_OI
     laid_out: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI.contiguous(), ROWS)
     return laid_out
