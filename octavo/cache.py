@@ -4,6 +4,9 @@ A page holds B positions. Which pages belong to which sequence is the block tabl
 window rolls by handing back the pages that no later token can see; the pool itself knows only slots.
 """
 
+import math
+import mmap
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -26,8 +29,8 @@ class KVCache:
         shape = (config.num_layers, num_pages, page_size, config.num_kv_heads, config.head_dim)
         self.page_size = page_size
         # Zeros, not empty: a slot that was never written must not carry another process's memory.
-        self.key_LPBGH = torch.zeros(shape, dtype=dtype, device=device)
-        self.value_LPBGH = torch.zeros(shape, dtype=dtype, device=device)
+        self.key_LPBGH = _zeros(shape, dtype, torch.device(device))
+        self.value_LPBGH = _zeros(shape, dtype, torch.device(device))
 
     @staticmethod
     def bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
@@ -45,3 +48,20 @@ class KVCache:
         """Zeroes p pages in every layer, so that their next owner finds nothing of the last one's, not even a NaN."""
         self.key_LPBGH.index_fill_(1, page_p, 0)
         self.value_LPBGH.index_fill_(1, page_p, 0)
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros; on a CPU the operating system's own, which take no memory before they are written.
+
+    Raises MemoryError when the operating system cannot promise as much.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    size = math.prod(shape) * dtype.itemsize
+    try:
+        memory = mmap.mmap(-1, size)
+    except OSError as error:
+        raise MemoryError(
+            f"no room for half a cache of {size} bytes ({error.strerror}): give it fewer pages"
+        ) from error
+    return torch.frombuffer(memory, dtype=dtype).view(shape)

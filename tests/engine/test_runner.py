@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from octavo.cache import KVCache
 from octavo.engine.config import EngineConfig
 from octavo.engine.engine import Engine
 from octavo.engine.runner import to_host
@@ -50,17 +49,6 @@ def test_a_prompt_whose_logits_break_is_not_scored(sparse: Transformer) -> None:
     assert whole.ends == {0: ("length", None)}
     assert len(whole.prompt_logprobs) == 2
     assert ill.ends == {0: ("error", None)}
-
-
-def test_cleared_pages_hold_zeros_and_the_others_what_they_held() -> None:
-    cache = KVCache(tiny().config, num_pages=5, page_size=4)
-    cache.key_LPBGH.fill_(1.0)
-    cache.value_LPBGH.fill_(torch.nan)
-    cache.clear(torch.tensor([1, 3]))
-    assert cache.key_LPBGH[:, [1, 3]].abs().sum() == 0
-    assert cache.value_LPBGH[:, [1, 3]].abs().sum() == 0
-    assert cache.key_LPBGH[:, [0, 2, 4]].min() == 1
-    assert cache.value_LPBGH[:, [0, 2, 4]].isnan().all()
 
 
 def test_routings_come_to_the_host_token_by_token() -> None:
