@@ -1,5 +1,6 @@
 """What a caller meets: the names of the package, what importing it costs, and what the floors forbid at run time."""
 
+import importlib
 import importlib.metadata
 import json
 import re
@@ -35,6 +36,14 @@ def test_every_public_name_is_there_and_documented() -> None:
     assert sorted(octavo.__all__) == sorted(set(octavo.__all__))
     for name in octavo.__all__:
         assert getattr(octavo, name).__doc__ or name == "__version__", name
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    stub = (OCTAVO / "__init__.pyi").read_text(encoding="utf-8")
+    named = {name: home for home, name in re.findall(r"^from (\S+) import \w+ as (\w+)$", stub, re.MULTILINE)}
+    assert sorted([*named, "__version__"]) == sorted(octavo.__all__)
+    for name, home in named.items():
+        assert getattr(importlib.import_module(home), name) is getattr(octavo, name)
 
 
 def test_what_the_package_lists_is_its_public_face() -> None:
