@@ -1,4 +1,4 @@
-"""The grouped experts and the sort-free router compute what their references compute, gradients too."""
+"""The grouped experts compute what the reference computes, gradients too."""
 
 import pytest
 import torch
@@ -6,8 +6,6 @@ from torch.testing import assert_close
 
 from octavo.ops.experts import grouped
 from octavo.ops.experts import reference as experts_reference
-from octavo.ops.router import passes
-from octavo.ops.router import reference as router_reference
 
 T, D, F, E, K = 37, 16, 24, 8, 2
 DEVICES = [
@@ -72,28 +70,3 @@ def test_the_counting_sort_is_the_stable_sort():
     assert order_N.tolist() == expert_TK.flatten().argsort(stable=True).tolist()
     assert order_N[place_TK.flatten()].tolist() == list(range(T * K))
     assert end_E.tolist() == expert_TK.flatten().bincount(minlength=E).cumsum(0).tolist()
-
-
-@pytest.mark.parametrize("k", [1, 2, 4])
-@pytest.mark.parametrize("device", DEVICES)
-def test_the_router_in_passes_decides_as_the_sorting_router(k, device):
-    generator = torch.Generator().manual_seed(4)
-    x_TD = torch.randn(T, D, generator=generator).to(device)
-    gate_ED = torch.randn(E, D, generator=generator).to(device)
-    gate_ED[3] = gate_ED[6]  # two experts that tie on every token
-    leaves = [x_TD.requires_grad_(), gate_ED.requires_grad_()]
-    ours, want = passes.router(x_TD, gate_ED, k), router_reference.router(x_TD, gate_ED, k)
-    assert ours.expert_TK.tolist() == want.expert_TK.tolist()
-    assert_close(ours.weight_TK, want.weight_TK)
-    probe_TK = torch.randn(T, k, generator=generator).to(device)
-    for x, y in zip(
-        torch.autograd.grad(ours.weight_TK, leaves, probe_TK),
-        torch.autograd.grad(want.weight_TK, leaves, probe_TK),
-        strict=True,
-    ):
-        assert_close(x, y)
-
-
-def test_a_row_that_is_not_a_number_still_goes_to_an_expert_that_exists():
-    x_TD = torch.full((3, D), torch.nan)
-    assert passes.router(x_TD, torch.ones(E, D), 2).expert_TK.max() < E
