@@ -14,7 +14,7 @@ def recipe() -> TrainConfig:
     return TrainConfig(
         model=mini(),
         tokenizer=str(Path(__file__).parents[1] / "octavo" / "mini"),
-        tokens=700_000_000,
+        tokens=750_000_000,
         batch_tokens=131_072,
         mix_power=0.5,
         chat_share=0.05,

@@ -58,7 +58,9 @@ def write(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
             _write_through(path / name, content)
         done = {name: [len(content), hashlib.sha256(content).hexdigest()] for name, content in files.items()}
         _sync(path)
-        _write_through(path / _DONE, json.dumps(done).encode())
+        # Under another name first: DONE is there whole or not at all.
+        _write_through(path / f"{_DONE}.new", json.dumps(done).encode())
+        os.replace(path / f"{_DONE}.new", path / _DONE)
         _sync(path)
         _sync(folder)
     except OSError as error:
