@@ -2,6 +2,9 @@
 
 import json
 import runpy
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,3 +81,17 @@ def test_both_seeds_ran_the_recipe_on_the_same_tokens(kind: str) -> None:
         for name in ("batch_tokens", "optimizer", "learning_rate", "matrix_learning_rate", "mix_power", "chat_share"):
             assert found[name] == getattr(wanted, name), name
         assert found["model"]["hidden_dim"] == wanted.model.hidden_dim
+
+
+def test_the_readmes_one_liner_works_without_a_network() -> None:
+    line = "from octavo import LLM; print(LLM().generate('The ')[0].outputs[0].text)"
+    cut = "import socket\ndef refuse(*_): raise OSError('no network')\nsocket.socket.connect = refuse\n"
+    done = subprocess.run([sys.executable, "-c", cut + line], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_demo_ends_within_three_times_the_six_seconds_it_is_given() -> None:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "octavo", "demo"], capture_output=True, check=True)
+    assert time.perf_counter() - began < 18
