@@ -1,5 +1,4 @@
-"""The dense twin of octavo-mini: as many active parameters (a feed-forward of K experts' width), everything else the
-same.
+"""The dense twin of octavo-mini: a feed-forward as wide as K experts, everything else the same.
 
 octavo train recipes/octavo_mini_dense.py --corpus FOLDER --output runs/octavo-mini-dense
 """

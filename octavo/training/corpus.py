@@ -38,8 +38,7 @@ class Document:
 
 
 def corpus_folder(argument: str | os.PathLike[str] | None = None) -> Path:
-    """The folder named by ``argument``, else by the variable OCTAVO_CORPUS. Raises CorpusError when neither names
-    one."""
+    """The folder named by ``argument``, else by OCTAVO_CORPUS; raises CorpusError when neither names one."""
     found = argument or os.environ.get("OCTAVO_CORPUS")
     if not found:
         raise CorpusError("no corpus was named: give --corpus FOLDER, or set OCTAVO_CORPUS to the folder")

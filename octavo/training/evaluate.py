@@ -81,8 +81,7 @@ def evaluate(
     domain_tokens: int | None = None,
     forward_tokens: int = 65536,
 ) -> Evaluation:
-    """Scores the documents of every shard, or of each domain whole ones until ``domain_tokens``; ``stride``
-    None is ``context``."""
+    """Scores all documents, or of each domain whole ones until ``domain_tokens``; ``stride`` None is ``context``."""
     domains = tuple(sorted({shard.domain for shard in shards}))
     windows, num_bytes = _windows(shards, context, stride or context, domain_tokens)
     device = model.norm.weight.device
@@ -152,8 +151,7 @@ def _groups(windows: Sequence[Window], num_tokens: int) -> Iterator[list[Window]
 def _batch(
     shards: Sequence[TokenShard], group: Sequence[Window], domains: tuple[str, ...], context: int
 ) -> tuple[Batch, Tensor, Tensor]:
-    """The batch of some windows, what follows each token where that is scored, and the number of each token's
-    domain."""
+    """The batch of some windows, what follows each token where that is scored, and each token's domain's number."""
     ids = [shards[w.shard].id_N[w.start : w.start + w.length + 1].astype(np.int64) for w in group]
     length_S = np.array([w.length for w in group])
     query_start_S1 = np.concatenate([[0], length_S.cumsum()])

@@ -1,5 +1,4 @@
-"""What training minimises: cross entropy, the balance of the experts layer by layer, and the size of the router's
-logits.
+"""What training minimises: cross entropy, the imbalance of the experts, and the size of the router's logits.
 
 loss = cross entropy + balance_weight · mean_L balance + z_weight · mean_L z
 """
@@ -31,8 +30,7 @@ def balance_loss(routing: Routing, kept_T: Bool[Tensor, "T"]) -> Float[Tensor, "
 
 
 def z_loss(routing: Routing, kept_T: Bool[Tensor, "T"]) -> Float[Tensor, ""]:
-    """Mean over the kept tokens of logsumexp(router logits)², which keeps them small (ST-MoE, arXiv 2202.08906,
-    eq. 5)."""
+    """Mean over the kept tokens of logsumexp(router logits)², to keep them small (arXiv 2202.08906, equation 5)."""
     z_T = torch.logsumexp(routing.logits_TE.float(), dim=-1)
     return (z_T.square() * kept_T).sum() / kept_T.sum().clamp(min=1)
 

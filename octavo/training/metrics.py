@@ -1,5 +1,4 @@
-"""What a run says of itself: one StepReport every few steps, written to metrics.jsonl and, when it is there, to
-TensorBoard."""
+"""What a run says of itself: a StepReport every few steps, for metrics.jsonl and, if wanted, for TensorBoard."""
 
 import json
 import math

@@ -1,5 +1,4 @@
-"""Muon: momentum whose every matrix is replaced by the nearest one with all singular values near 1, before it is
-stepped.
+"""Muon: a step along the momentum's nearest matrix whose singular values are all near 1.
 
     B ← μ B + G,   O = NewtonSchulz(G + μ B),   W ← W - η (0.2 sqrt(max(rows, columns)) O + λ W)
 

@@ -1,5 +1,4 @@
-"""One forward of training as a function: a packed batch in, the loss to differentiate and what is reported of
-it out."""
+"""One forward of training as a function: a packed batch in, the loss and what is reported of it out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

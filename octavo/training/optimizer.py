@@ -1,5 +1,4 @@
-"""The optimizer: float32 master weights, stepped by AdamW (arXiv 1711.05101), or by Muon where a weight is a true
-matrix.
+"""The optimizer: float32 master weights, stepped by AdamW (arXiv 1711.05101), or the true matrices by Muon.
 
 The model may hold bfloat16 copies of the masters; gradients arrive in the model's type and are summed in float32.
 """
@@ -17,8 +16,7 @@ from octavo.training.muon import Muon
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
-    """The share of the peak learning rate at ``step``, from 0: up over the warm-up, flat, and down linearly at
-    the end."""
+    """The share of the peak learning rate at ``step``, from 0: up over the warm-up, flat, down linearly at the end."""
     warmup, decay = config.warmup * config.steps, config.decay * config.steps
     up = min(1.0, (step + 1) / warmup) if warmup else 1.0
     down = min(1.0, (config.steps - step) / decay) if decay else 1.0
@@ -26,8 +24,7 @@ def rate_at(step: int, config: TrainConfig) -> float:
 
 
 class Optimizer:
-    """Holds the masters and what is remembered of their gradients; ``step`` is the only thing that changes the
-    model."""
+    """Holds the masters and what is remembered of their gradients; only ``step`` changes the model."""
 
     def __init__(self, model: Transformer, config: TrainConfig, *, dtype: torch.dtype = torch.float32) -> None:
         """Takes the masters from a float32 ``model`` and turns the model into ``dtype``."""
@@ -69,8 +66,7 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, rate: float) -> Float[Tensor, ""]:
-        """Clips the summed gradients to ``clip_norm``, steps at ``rate`` of the peak, and returns the norm
-        before clipping."""
+        """Clips the summed gradients to ``clip_norm``, steps at ``rate`` of the peak; gives the norm before."""
         grads = list(self.grads.values())
         norm: Tensor = torch.stack(torch._foreach_norm(grads)).norm()
         torch._foreach_mul_(grads, (self.config.clip_norm / (norm + 1e-6)).clamp(max=1.0))

@@ -68,8 +68,7 @@ def _moved(x: Tensor, device: torch.device) -> Tensor:
 
 
 def domain_shares(shards: Sequence[TokenShard], *, mix_power: float, chat: str, chat_share: float) -> dict[str, float]:
-    """Each domain's share of the training tokens: its bytes to the power ``mix_power``; the chats get
-    ``chat_share``."""
+    """Each domain's share of the training tokens: its bytes to the power ``mix_power``; chats get ``chat_share``."""
     size: dict[str, float] = {}
     for shard in shards:
         size[shard.domain] = size.get(shard.domain, 0) + float(shard.byte_D.sum())
@@ -167,8 +166,7 @@ class Packer:
 
 
 def _cut(index: int, shard: TokenShard, context: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cuts the documents of a shard into pieces of at most ``context`` tokens: as few as can be, the first of
-    random length."""
+    """Cuts the documents of a shard into as few pieces of ``context`` tokens as can be, the first of random length."""
     # The last token of a document is a target only.
     read_D = np.diff(shard.start_D1) - 1
     num_D = -(-read_D // context)

@@ -1,5 +1,4 @@
-"""What a run measured since its last report, kept on the device until the report is made, so that no step waits
-for it."""
+"""What a run measured since its last report, kept on the device so that no step waits for it."""
 
 import math
 import time

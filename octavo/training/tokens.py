@@ -96,8 +96,7 @@ class Encoder:
 def tokenise(
     shards: Iterable[Shard], tokenizer: str, folder: Path, *, chats: bool = False, workers: int = 1
 ) -> tuple[TokenShard, ...]:
-    """Reads and tokenises every shard into ``folder``, and maps the result; what is there from before and still fits
-    is kept.
+    """Reads and tokenises every shard into ``folder`` and maps the result; what is there and still fits is kept.
 
     With ``chats`` the question-and-answer documents are also told as chats, in shards of the domain "chat".
     ``workers`` are processes. Raises CorpusError for the first file that cannot be used.

@@ -55,8 +55,7 @@ def train(
     workers: int = 1,
     token_folder: Path | None = None,
 ) -> Trained:
-    """Trains a model by ``config`` on the text of ``corpus`` and writes checkpoints and ``metrics.jsonl`` into
-    ``output``.
+    """Trains a model by ``config`` on ``corpus`` and writes checkpoints and ``metrics.jsonl`` into ``output``.
 
     Every file of the train and validation splits is read, checked and tokenised before the first step, by ``workers``
     processes, into ``token_folder`` (by default in ``output``). ``on_step`` is called with each StepReport,

@@ -1,5 +1,4 @@
-"""Packed grouped-query attention by the FlashAttention kernel that torch carries (arXiv 2307.08691), for GPUs and
-bfloat16.
+"""Packed grouped-query attention by torch's own FlashAttention (arXiv 2307.08691), for GPUs and bfloat16.
 
 The kernel takes fewer key/value heads than query heads as they are. It is called through ``torch.ops.aten`` because
 the public wrapper takes grouped heads under another signature in each torch release.
@@ -19,8 +18,7 @@ def packed_attention(
     batch: Batch,
     window: int | None,
 ) -> Float[Tensor, "T Q H"]:
-    """Attends within each sequence of a batch whose sequences are whole; nothing is cached, nothing asked of
-    the device."""
+    """Attends within each sequence of a batch whose sequences are whole; nothing is cached, or waits for the device."""
     said_TQH: Tensor = torch.ops.aten._flash_attention_forward(
         query_TQH,
         key_TGH,

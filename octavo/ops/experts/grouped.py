@@ -42,8 +42,7 @@ _PARTS = 8
 def places(
     expert_TK: Int[Tensor, "T K"], num_experts: int
 ) -> tuple[Int[Tensor, "T K"], Int[Tensor, "N"], Int[Tensor, "E"]]:
-    """A counting sort of the assignments by expert: each one's row, the assignment in each row, and each
-    expert's end."""
+    """A counting sort of the assignments by expert: each one's row, each row's assignment, and each expert's end."""
     expert_N = expert_TK.flatten()
     num = expert_N.shape[0]
     index_N = torch.arange(num, device=expert_N.device)
@@ -67,8 +66,7 @@ class _Grouped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        """The weight's gradient sums over very many rows: a few parts of each group are summed side by side,
-        then together."""
+        """Sums the weight's gradient over very many rows: parts of each group side by side, then together."""
         x_NI, weight_EOI, end_E = ctx.saved_tensors
         grad_NO = grads[0].contiguous()
         grad_NI = functional.grouped_mm(grad_NO, weight_EOI, offs=end_E)

@@ -12,8 +12,7 @@ from octavo.routing import Routing
 
 
 def router(x_TD: Float[Tensor, "T D"], gate_ED: Float[Tensor, "E D"], k: int) -> Routing:
-    """Routes T tokens to ``k`` of E experts each, logits in float32; a row that is not a number goes to the
-    last expert."""
+    """Routes T tokens to ``k`` of E experts each, logits in float32; a row that is NaN goes to the last expert."""
     logits_TE = functional.linear(x_TD.float(), gate_ED.float())
     num_experts = gate_ED.shape[0]
     id_E = torch.arange(num_experts, device=x_TD.device)
