@@ -8,8 +8,6 @@ output.
 
 import argparse
 import json
-import platform
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from provenance import provenance
 
 from octavo.batch import Batch
 from octavo.config import mini
@@ -24,20 +23,6 @@ from octavo.ops import REFERENCE, Ops, best
 from octavo.training.config import TrainConfig
 from octavo.training.tokens import TokenShard
 from octavo.training.train import Run
-
-ROOT = Path(__file__).parent.parent
-
-
-def provenance(device: torch.device) -> dict[str, Any]:
-    cuda = device.type == "cuda"
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "device": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "commit": commit.stdout.strip() or None,
-    }
 
 
 def random_text(vocab_size: int, *, documents: int = 4000, seed: int = 0) -> tuple[TokenShard, ...]:
