@@ -173,7 +173,7 @@ def test_memory_peaks_at_one_tensor_and_one_shard(folder: Path, large: Path, tmp
     shard = max(file.stat().st_size for file in opened.files)
     tensor = 4 * opened.config.num_experts * 2 * opened.config.hidden_dim * opened.config.dim
     command = [sys.executable, "-c", PEAK, what, str(folder), str(large), str(tmp_path / "out")]
-    # By default glibc raises this threshold as it goes and then keeps what was freed: one or two tensors, by the luck of
+    # By default glibc raises this threshold as it goes and then keeps what was freed: a tensor or two, by the luck of
     # the threads. What is asked here is what the conversion holds.
     kept = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     peak = int(subprocess.run(command, check=True, capture_output=True, text=True, env=kept).stdout)
