@@ -29,6 +29,7 @@ _HOMES = {
     "OverCapacity": "octavo.errors",
     "RequestError": "octavo.errors",
     "TokenizerError": "octavo.errors",
+    "TraceError": "octavo.errors",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 (all of them are strings)

@@ -16,6 +16,7 @@ from octavo.errors import OctavoError as OctavoError
 from octavo.errors import OverCapacity as OverCapacity
 from octavo.errors import RequestError as RequestError
 from octavo.errors import TokenizerError as TokenizerError
+from octavo.errors import TraceError as TraceError
 from octavo.model import Output as Output
 from octavo.model import Transformer as Transformer
 from octavo.routing import Routing as Routing

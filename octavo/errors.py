@@ -21,6 +21,10 @@ class CorpusError(OctavoError, ValueError):
     """Training or evaluation text that cannot be used: not UTF-8, empty, or a broken file."""
 
 
+class TraceError(OctavoError, ValueError):
+    """A routing trace that is damaged, foreign or at odds with its manifest, or that lacks what was asked of it."""
+
+
 class RequestError(OctavoError, ValueError):
     """A request that cannot be served as asked; over HTTP it is a 400."""
 

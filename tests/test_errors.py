@@ -12,6 +12,7 @@ from octavo import errors
         ("CheckpointError", ValueError),
         ("TokenizerError", ValueError),
         ("CorpusError", ValueError),
+        ("TraceError", ValueError),
         ("RequestError", ValueError),
         ("OverCapacity", RuntimeError),
     ],
