@@ -40,7 +40,7 @@ def test_what_is_no_manifest_is_refused_by_name(tmp_path: Path, text: str, said:
 
 
 def test_a_folder_without_one_is_no_trace(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="has no manifest.json"):
+    with pytest.raises(TraceError, match=r"has no manifest\.json"):
         TraceManifest.read(tmp_path)
 
 
