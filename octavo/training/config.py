@@ -18,7 +18,8 @@ class TrainConfig:
 
     ``tokenizer`` is a folder with a ``tokenizer.json``. ``tokens`` is what the model reads in all, ``batch_tokens``
     what one step reads, in ``accumulate`` equal forwards. A domain's share of the tokens is proportional to its bytes
-    to the power ``mix_power``; ``chat_share`` of them are question-and-answer documents written as chats.
+    to the power ``mix_power`` times its weight in ``domain_weights`` (pairs of a name and a number; a domain that is
+    not named has weight 1); ``chat_share`` of them are question-and-answer documents written as chats.
     ``learning_rate`` is the peak of AdamW; with the optimizer "muon" it holds for embeddings, norms and routers, and
     ``matrix_learning_rate`` for the other matrices. The rate rises over ``warmup`` of the steps and falls linearly to
     ``final_rate`` of the peak over the last ``decay`` of them. Intervals (``*_every``) are in steps.
@@ -31,6 +32,7 @@ class TrainConfig:
     accumulate: int = 1
     seed: int = 0
     mix_power: float = 0.5
+    domain_weights: tuple[tuple[str, float], ...] = ()
     chat_share: float = 0.0
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 3e-3
@@ -67,6 +69,7 @@ class TrainConfig:
         for name in ("learning_rate", "matrix_learning_rate", "eps", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: want a positive finite number")
+        _check_weights(self.domain_weights)
         for name in ("weight_decay", "balance_weight", "z_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: want 0 or a positive finite number")
@@ -85,6 +88,14 @@ class TrainConfig:
     def forward_tokens(self) -> int:
         """Tokens of one forward."""
         return self.batch_tokens // self.accumulate
+
+
+def _check_weights(weights: tuple[tuple[str, float], ...]) -> None:
+    if len({domain for domain, _ in weights}) < len(weights):
+        raise ConfigError(f"domain_weights is {weights!r}: want each domain once")
+    for domain, weight in weights:
+        if not 0 < weight < math.inf:
+            raise ConfigError(f"the weight of {domain!r} is {weight!r}: want a positive finite number")
 
 
 def load_recipe(path: str | Path) -> TrainConfig:

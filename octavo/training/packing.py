@@ -5,8 +5,9 @@ one's share of the tokens is what the recipe asks. Which pieces come next is a p
 resumes exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from octavo.batch import Batch
-from octavo.errors import CorpusError
+from octavo.errors import ConfigError, CorpusError
 from octavo.training.tokens import TokenShard
 
 IGNORED = -1
@@ -67,13 +68,29 @@ def _moved(x: Tensor, device: torch.device) -> Tensor:
     return x if device.type == "cpu" else x.pin_memory().to(device, non_blocking=True)
 
 
-def domain_shares(shards: Sequence[TokenShard], *, mix_power: float, chat: str, chat_share: float) -> dict[str, float]:
-    """Each domain's share of the training tokens: its bytes to the power ``mix_power``; chats get ``chat_share``."""
+def domain_shares(
+    shards: Sequence[TokenShard],
+    *,
+    mix_power: float,
+    chat: str,
+    chat_share: float,
+    weights: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
+    """Each domain's share of the training tokens: its bytes to the power ``mix_power``, times its weight (1 when it
+    is not among ``weights``); chats get ``chat_share``.
+
+    Raises ConfigError for a weight of a domain that the shards do not hold, or of the chats.
+    """
     size: dict[str, float] = {}
     for shard in shards:
         size[shard.domain] = size.get(shard.domain, 0) + float(shard.byte_D.sum())
     told = size.pop(chat, 0.0)
-    weight = {domain: bytes_**mix_power for domain, bytes_ in size.items()}
+    if unknown := sorted(set(weights) - set(size)):
+        raise ConfigError(
+            f"domain_weights names {', '.join(unknown)}, the corpus has {', '.join(sorted(size))}: "
+            "name its domains only (the share of the chats is chat_share)"
+        )
+    weight = {domain: bytes_**mix_power * weights.get(domain, 1.0) for domain, bytes_ in size.items()}
     rest = 1 - chat_share if told else 1.0
     share = {domain: rest * w / sum(weight.values()) for domain, w in weight.items()}
     return share | ({chat: chat_share} if told and chat_share else {})

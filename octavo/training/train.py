@@ -115,7 +115,13 @@ class Run:
         # The masters are drawn in float32; the model then holds them rounded.
         self.optimizer = Optimizer(self.model, config, dtype=dtype)
         self.objective = objective(self.model, config, fuse=device.type == "cuda")
-        shares = domain_shares(text, mix_power=config.mix_power, chat=CHAT, chat_share=config.chat_share)
+        shares = domain_shares(
+            text,
+            mix_power=config.mix_power,
+            chat=CHAT,
+            chat_share=config.chat_share,
+            weights=dict(config.domain_weights),
+        )
         size, context = config.forward_tokens, config.model.context_length
         self.packer = Packer(text, shares, num_tokens=size, context=context, seed=config.seed)
         self.place = self.packer.start()

@@ -26,6 +26,8 @@ def test_the_number_of_steps_covers_the_tokens(tiny):
         ({"balance_weight": float("inf")}, "balance_weight is inf"),
         ({"warmup": 1.5}, "warmup is 1.5: want a share"),
         ({"betas": (0.9, 2.0)}, "want a share, from 0 to 1"),
+        ({"domain_weights": (("prose", 0.0),)}, "the weight of 'prose' is 0.0: want a positive finite number"),
+        ({"domain_weights": (("prose", 2.0), ("prose", 3.0))}, "want each domain once"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(tiny, change, words):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from octavo.batch import Batch
+from octavo.errors import ConfigError
 from octavo.model import Transformer
 from octavo.training.packing import IGNORED, Packer, domain_shares
 from octavo.training.tokens import TokenShard
@@ -112,6 +113,19 @@ def test_shares_are_tempered_bytes_and_the_chats_take_theirs():
     told = domain_shares(shards, mix_power=0.5, chat="chat", chat_share=0.1)
     assert told == pytest.approx({"a": 0.3, "b": 0.6, "chat": 0.1})
     assert sum(domain_shares(shards, mix_power=0.5, chat="chat", chat_share=0.0).values()) == pytest.approx(1)
+
+
+def test_a_weight_multiplies_the_share_of_its_domain():
+    shards = [shard("a", [100]), shard("b", [400]), shard("c", [900]), shard("chat", [10])]
+    shares = domain_shares(shards, mix_power=0.5, chat="chat", chat_share=0.1, weights={"a": 3.0, "b": 0.5})
+    assert shares == pytest.approx({"a": 0.9 * 3 / 7, "b": 0.9 / 7, "c": 0.9 * 3 / 7, "chat": 0.1})
+
+
+@pytest.mark.parametrize("name", ["nowhere", "chat"])
+def test_a_weight_of_what_is_no_domain_of_the_corpus_is_refused(name):
+    shards = [shard("a", [100]), shard("b", [400]), shard("chat", [10])]
+    with pytest.raises(ConfigError, match=f"domain_weights names {name}, the corpus has a, b"):
+        domain_shares(shards, mix_power=0.5, chat="chat", chat_share=0.1, weights={name: 2.0})
 
 
 def test_a_batch_of_too_many_short_documents_is_padded_and_the_padding_has_no_target():

@@ -61,7 +61,7 @@ def test_two_runs_are_equal_to_the_bit_and_another_seed_is_not(tiny, corpus, tmp
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_a_run_in_two_parts_equals_one_in_one_part(tiny, corpus, tmp_path, name, monkeypatch):
-    config = tiny(optimizer=name)
+    config = tiny(optimizer=name, domain_weights=(("notes", 3.0),))
     whole = train(config, corpus=corpus, output=tmp_path / "whole", device="cpu")
 
     def stop(report):
