@@ -4,7 +4,8 @@ Tokens are flat: T rows of any number of sequences, without padding. Letters: T 
 E experts, K chosen, Q query heads, G key/value heads, H head width, V vocabulary, L layers.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -34,7 +35,7 @@ class Linear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, ops: Ops) -> None:
         super().__init__()
-        self.weight: Tensor = nn.Parameter(torch.empty(outputs, inputs))
+        self.weight: Any = nn.Parameter(torch.empty(outputs, inputs))
         self.ops = ops
 
     def forward(self, x_TI: Float[Tensor, "T I"]) -> Float[Tensor, "T O"]:
@@ -101,6 +102,19 @@ class Attention(nn.Module):
         return o_TD
 
 
+class Router(nn.Module):
+    """G(x) = Softmax(TopK(x · W_g)): the K experts that read each token, and how much each contributes."""
+
+    def __init__(self, config: ModelConfig, ops: Ops) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.num_experts, config.dim))
+        self.num_experts_per_tok = config.num_experts_per_tok
+        self.ops = ops
+
+    def forward(self, x_TD: Float[Tensor, "T D"]) -> Routing:
+        return self.ops.router(x_TD, self.weight, self.num_experts_per_tok)
+
+
 class FeedForward(nn.Module):
     """SwiGLU: y = w2(silu(w1 x) · w3 x); w13 holds the rows of w1 and then those of w3."""
 
@@ -115,24 +129,25 @@ class FeedForward(nn.Module):
 
 
 class SparseMoE(nn.Module):
-    """y = Σ_i Softmax(Top2(x · W_g))_i · SwiGLU_i(x): a router, and E experts of which K read each token."""
+    """y = Σ_i G(x)_i · SwiGLU_i(x): a router, and E experts of which K read each token."""
 
     def __init__(self, config: ModelConfig, ops: Ops) -> None:
         super().__init__()
         shape = (config.num_experts, config.hidden_dim, config.dim)
-        self.gate = Linear(config.dim, config.num_experts, ops)
-        self.w13 = nn.Parameter(torch.empty(shape[0], 2 * shape[1], shape[2]))
-        self.w2 = nn.Parameter(torch.empty(shape[0], shape[2], shape[1]))
-        self.num_experts_per_tok = config.num_experts_per_tok
+        self.gate = Router(config, ops)
+        self.w13: Any = nn.Parameter(torch.empty(shape[0], 2 * shape[1], shape[2]))
+        self.w2: Any = nn.Parameter(torch.empty(shape[0], shape[2], shape[1]))
         self.ops = ops
 
     def forward(self, x_TD: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
-        routing = self.ops.router(x_TD, self.gate.weight, self.num_experts_per_tok)
+        routing = self.gate(x_TD)
         return self.ops.experts(x_TD, routing.expert_TK, routing.weight_TK, self.w13, self.w2), (routing,)
 
     def lay_out(self) -> None:
-        """Lets the ops lay the experts' weights out as they read them fastest."""
-        self.ops = replace(self.ops, experts=self.ops.lay_out_experts(self.ops.experts, self.w13, self.w2))
+        """Lays the experts' weights out for the ops; they are no parameters any more."""
+        laid_out = self.ops.lay_out_experts(self.w13.detach(), self.w2.detach())
+        del self.w13, self.w2
+        self.w13, self.w2 = laid_out
 
 
 class Block(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,10 @@ from octavo.ops import invariant
 from octavo.ops.attention import invariant as invariant_attention
 from octavo.ops.attention import varlen
 from octavo.ops.attention.reference import packed_attention, paged_attention
-from octavo.ops.experts import grouped, single, wide
-from octavo.ops.experts.reference import Experts, experts, lay_out_experts
+from octavo.ops.experts import cpu as experts_on_cpu
+from octavo.ops.experts import grouped
+from octavo.ops.experts.reference import experts, lay_out_experts
+from octavo.ops.linear import cpu as linear_on_cpu
 from octavo.ops.linear import onednn
 from octavo.ops.linear.reference import lay_out, linear
 from octavo.ops.norm.reference import norm
@@ -27,18 +30,22 @@ Attention = Callable[[Tensor, Tensor, Tensor, Batch, int | None], Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ops:
-    """One function for each accelerated step; each reference's docstring says what its twins must compute."""
+    """One function for each accelerated step; each reference's docstring says what its twins must compute.
 
-    lay_out: Callable[[Tensor], Tensor]
-    linear: Callable[[Tensor, Tensor], Tensor]
+    ``linear`` and ``experts`` take weights as the checkpoints store them, or as ``lay_out`` and ``lay_out_experts`` of
+    the same set return them, which is their own affair.
+    """
+
+    lay_out: Callable[[Tensor], Any]
+    linear: Callable[[Tensor, Any], Tensor]
     norm: Callable[[Tensor, Tensor, float], Tensor]
     rotate: Callable[[Tensor, Tensor, Tensor], Tensor]
     packed_attention: Attention
     paged_attention: Attention
     swiglu: Callable[[Tensor], Tensor]
     router: Callable[[Tensor, Tensor, int], Routing]
-    experts: Experts
-    lay_out_experts: Callable[[Experts, Tensor, Tensor], Experts]
+    experts: Callable[[Tensor, Tensor, Tensor, Any, Any], Tensor]
+    lay_out_experts: Callable[[Tensor, Tensor], tuple[Any, Any]]
 
 
 REFERENCE = Ops(
@@ -76,13 +83,13 @@ GROUPED = replace(
     experts=grouped.experts,
 )
 
-# For running on a CPU: large weights in oneDNN's layout, one token's experts unsorted, a few tokens' side by side.
+# For running on a CPU: weights in FBGEMM's or oneDNN's layout, the experts by how many tokens there are.
 CPU = replace(
     REFERENCE,
-    lay_out=onednn.lay_out,
-    linear=onednn.linear,
-    experts=single.experts,
-    lay_out_experts=wide.lay_out,
+    lay_out=linear_on_cpu.lay_out,
+    linear=linear_on_cpu.linear,
+    experts=experts_on_cpu.experts,
+    lay_out_experts=experts_on_cpu.lay_out,
 )
 
 
