@@ -4,6 +4,7 @@ A row that nobody knows the routing of never counts. The beginning-of-text token
 with one of them, or of tokens of two documents, count only where the selection says so.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -63,8 +64,12 @@ class Selection:
         nll: bool = False,
         predictions: bool = False,
     ) -> Iterator[Chunk]:
-        """Yields the chunks of the domains and layers that count, with the columns asked for."""
+        """Yields the chunks of the domains and layers that count, with the columns asked for.
+
+        Where pairs across documents count, each domain is one chunk, whatever memory that takes.
+        """
         yield from source.chunks(
+            **({"max_tokens": sys.maxsize} if self.across_documents else {}),
             domains=self.domains_of(source),
             layers=self.layers_of(source.manifest),
             weights=weights,

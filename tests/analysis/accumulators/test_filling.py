@@ -1,0 +1,32 @@
+"""What a chunk lacks is said, and nothing is counted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from octavo.analysis.accumulators import Accumulators
+from octavo.errors import TraceError
+from tests.analysis.synthetic import chunk_of, manifest_of, uniform
+
+DOCUMENT = uniform(10)
+MANIFEST = replace(manifest_of([DOCUMENT]), vocab_size=200)
+CHUNK = chunk_of([DOCUMENT], MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"token_T": None}, "without token ids"),
+        ({"token_T": np.full(10, 200, np.uint32)}, "token id 200 in a chunk: want ids below 200"),
+        ({"code_LT": None}, "without route codes"),
+    ],
+)
+def test_a_chunk_that_lacks_something_is_refused_whole(change: dict[str, object], message: str) -> None:
+    counts = Accumulators(manifest=MANIFEST)
+    with pytest.raises(TraceError, match=message):
+        counts.add(replace(CHUNK, **change))  # type: ignore[arg-type]
+    assert counts.num_tokens == 0
+    assert counts.documents == {}
+    counts.add(CHUNK)
+    assert counts.num_tokens == 10
