@@ -1,0 +1,140 @@
+// What the report's data is: written by octavo/analysis/report, read here. NaN stands where a statistic has no value.
+// Letters as everywhere in Octavo: L layers, D domains (the last is all of them together), E experts, K chosen, T tokens.
+import { revive, type Grid } from './grid';
+
+export type Choice = 'first' | 'second' | 'either';
+export type Pairing = 'first' | 'either';
+
+export interface Domain {
+  name: string;
+  tokens: number;
+  documents: number;
+}
+
+export interface Share {
+  value: Grid; // D L E
+  lo: Grid | null;
+  hi: Grid | null;
+}
+
+export interface Repetition {
+  value: Grid; // D L
+  lo: Grid | null;
+  hi: Grid | null;
+  marginal: Grid | null; // what independent draws of the observed choices give
+  shuffle: Grid | null;
+  n: Grid; // pairs
+  uniform: number;
+}
+
+export interface Excerpt {
+  domain: number;
+  name: string;
+  start: number; // position of its first token in the document
+  text: Grid; // T, places in the strings
+  expert: Grid; // L T K, in rank order
+  weight: Grid | null; // L T, the first choice's, in 255ths
+  flag: Grid; // T
+}
+
+export interface Context {
+  text: Grid; // 3: places in the strings of what stands before, the token, what follows
+  domain: number;
+}
+
+export interface Cards {
+  token: Grid; // L E N, places in the strings, 4294967295 where there are fewer
+  count: Grid; // L E N, occurrences that the expert read
+  of: Grid; // L E N, occurrences in all
+  contexts: Context[][] | null; // L·E lists
+  minimum: number;
+  choice: Choice;
+}
+
+export interface Vocabulary {
+  token: Grid; // V, places in the strings
+  n: Grid; // V, occurrences
+  count: Grid; // L V E
+  choice: Choice;
+}
+
+export interface Transitions {
+  count: Grid; // L-1 E E
+  information: Grid | null; // L-1, bits
+  n: number;
+}
+
+export interface Line {
+  domain: string;
+  value: Grid; // L
+  lo: Grid | null;
+  hi: Grid | null;
+  nulls: { name: string; value: Grid }[];
+  n: number;
+}
+
+export interface Course {
+  statistic: string;
+  title: string;
+  meaning: string;
+  unit: 'share' | 'number' | 'bits' | 'nats';
+  lines: Line[];
+}
+
+export interface Placement {
+  devices: number;
+  way: string;
+  value: Grid; // D L, most loaded device over the mean
+}
+
+export interface Run {
+  name: string;
+  path: string;
+  facts: [string, string][];
+  counted: string;
+  intervals: string;
+  experts: number;
+  chosen: number;
+  layers: number[];
+  ranked: boolean | null;
+  domains: Domain[];
+  share: Partial<Record<Choice, Share>>;
+  assignments: Grid; // D L, tokens with a known route
+  repetition: Partial<Record<Pairing, Repetition>>;
+  distance: Partial<Record<Choice, Grid>>; // L D D, bits, without the last domain
+  excerpts: Excerpt[];
+  cards: Cards | null;
+  vocabulary: Vocabulary | null;
+  transitions: Transitions | null;
+  courses: Course[];
+  placement: Placement[];
+}
+
+export interface Report {
+  format: 'octavo-report';
+  version: number;
+  title: string;
+  made: string;
+  octavo: string;
+  strings: string[];
+  runs: Run[];
+}
+
+const VERSION = 1;
+export const NOWHERE = 4294967295;
+export enum Flag {
+  BOS = 1,
+  SPECIAL = 2,
+  MISSING = 4,
+  CACHED = 8,
+  TIE = 16,
+  EDITED = 32,
+}
+
+export function readReport(text: string): Report {
+  const report = JSON.parse(text, revive) as Report | null;
+  if (report === null) throw new Error('This is the empty template: octavo report writes it with the figures of a trace.');
+  if (report.format !== 'octavo-report' || report.version !== VERSION)
+    throw new Error(`This page reads version ${VERSION} of a report's data, but holds version ${report.version}.`);
+  return report;
+}
