@@ -1,0 +1,68 @@
+"""Parquet files that are whole or not there: written aside and moved in one step, read with every check."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from octavo.analysis.store.extras import arrow, parquet
+from octavo.errors import TraceError
+
+LEVEL = 3
+ROW_GROUP = 131_072
+
+
+def write_table(table: Any, path: Path, *, dictionary: list[str], deltas: list[str]) -> None:
+    """Writes an Arrow table to ``path``, replacing what stands there in one step, so that a reader finds the old file
+    or the new one. Raises OSError, with nothing left behind."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with fresh.open("wb") as file:
+            parquet().write_table(
+                table,
+                file,
+                compression="zstd",
+                compression_level=LEVEL,
+                use_dictionary=dictionary,
+                column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED") or None,
+                write_statistics=deltas,
+                write_page_checksum=True,
+                row_group_size=ROW_GROUP,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _settle(path.parent)
+    except arrow().lib.ArrowException as error:
+        raise OSError(first_line(error)) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def open_table(path: Path) -> Any:
+    """Opens a Parquet file; raises TraceError, naming it, where it is none."""
+    try:
+        return parquet().ParquetFile(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise TraceError(f"{path} is missing: copy the whole trace again, or write it anew") from None
+    except (OSError, ValueError, arrow().lib.ArrowException) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> TraceError:
+    """The error for a file that cannot be read to its end."""
+    return TraceError(f"{path} is damaged ({first_line(error)}): copy it again, or write the trace anew")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line and without a final stop."""
+    text = str(error) or type(error).__name__
+    return text.strip().splitlines()[0].rstrip(".")
+
+
+def _settle(folder: Path) -> None:
+    """Lets a renaming outlive the machine as well as the process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
