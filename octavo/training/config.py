@@ -13,13 +13,37 @@ OptimizerName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A stretch of a run, from the share ``begins`` of its steps to the next phase.
+
+    Its texts are cut into pieces of at most ``context`` tokens (None: the model's). ``domain_weights`` are pairs of a
+    domain and what its share of the tokens is multiplied by; a domain that is not named has weight 1.
+    """
+
+    begins: float = 0.0
+    context: int | None = None
+    domain_weights: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.begins < 1:
+            raise ConfigError(f"a phase begins at {self.begins!r}: want a share of the steps, from 0 to below 1")
+        if self.context is not None and (self.context < 1):
+            raise ConfigError(f"a phase has context {self.context!r}: want a positive whole number")
+        if len({domain for domain, _ in self.domain_weights}) < len(self.domain_weights):
+            raise ConfigError(f"domain_weights is {self.domain_weights!r}: want each domain once")
+        for domain, weight in self.domain_weights:
+            if not 0 < weight < math.inf:
+                raise ConfigError(f"the weight of {domain!r} is {weight!r}: want a positive finite number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """Everything that decides what a run computes; where it reads and writes is said when it is started.
 
     ``tokenizer`` is a folder with a ``tokenizer.json``. ``tokens`` is what the model reads in all, ``batch_tokens``
     what one step reads, in ``accumulate`` equal forwards. A domain's share of the tokens is proportional to its bytes
-    to the power ``mix_power`` times its weight in ``domain_weights`` (pairs of a name and a number; a domain that is
-    not named has weight 1); ``chat_share`` of them are question-and-answer documents written as chats.
+    to the power ``mix_power`` times its weight in the phase; ``chat_share`` of them are question-and-answer documents
+    written as chats.
     ``learning_rate`` is the peak of AdamW; with the optimizer "muon" it holds for embeddings, norms and routers, and
     ``matrix_learning_rate`` for the other matrices. The rate rises over ``warmup`` of the steps and falls linearly to
     ``final_rate`` of the peak over the last ``decay`` of them. Intervals (``*_every``) are in steps.
@@ -32,7 +56,7 @@ class TrainConfig:
     accumulate: int = 1
     seed: int = 0
     mix_power: float = 0.5
-    domain_weights: tuple[tuple[str, float], ...] = ()
+    phases: tuple[Phase, ...] = (Phase(),)
     chat_share: float = 0.0
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 3e-3
@@ -69,7 +93,7 @@ class TrainConfig:
         for name in ("learning_rate", "matrix_learning_rate", "eps", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: want a positive finite number")
-        _check_weights(self.domain_weights)
+        _check_phases(self.phases, self.model.context_length)
         for name in ("weight_decay", "balance_weight", "z_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: want 0 or a positive finite number")
@@ -84,18 +108,25 @@ class TrainConfig:
         """Optimizer steps of the run: the last one may read past ``tokens``."""
         return -(-self.tokens // self.batch_tokens)
 
+    def phase_at(self, step: int) -> int:
+        """The index of the phase that the step after ``step`` steps belongs to."""
+        return max(i for i, phase in enumerate(self.phases) if step >= round(phase.begins * self.steps))
+
     @property
     def forward_tokens(self) -> int:
         """Tokens of one forward."""
         return self.batch_tokens // self.accumulate
 
 
-def _check_weights(weights: tuple[tuple[str, float], ...]) -> None:
-    if len({domain for domain, _ in weights}) < len(weights):
-        raise ConfigError(f"domain_weights is {weights!r}: want each domain once")
-    for domain, weight in weights:
-        if not 0 < weight < math.inf:
-            raise ConfigError(f"the weight of {domain!r} is {weight!r}: want a positive finite number")
+def _check_phases(phases: tuple[Phase, ...], longest: int) -> None:
+    begins = [phase.begins for phase in phases]
+    if begins != sorted(set(begins)) or begins[:1] != [0]:
+        raise ConfigError(f"the phases begin at {begins}: want 0 first, then each later than the one before")
+    for phase in phases:
+        if phase.context is not None and phase.context > longest:
+            raise ConfigError(
+                f"a phase has context {phase.context}, the model's context_length is {longest}: want at most that"
+            )
 
 
 def load_recipe(path: str | Path) -> TrainConfig:

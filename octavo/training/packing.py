@@ -117,6 +117,12 @@ class Packer:
         zeros = (0,) * len(self.domains)
         return Place(zeros, zeros, zeros)
 
+    def enter(self, place: Place) -> Place:
+        """The place to begin at after another packer, of other shares or context, has come to ``place``: all domains
+        in a fresh order that has not been read before."""
+        zeros = (0,) * len(self.domains)
+        return Place(zeros, tuple(epoch + 1 for epoch in place.epoch), zeros)
+
     def pack(self, place: Place) -> tuple[Packed, Place]:
         """The batch at ``place``, and the place after it. A piece that overfills the batch is cut there."""
         drawn, epoch, index = (list(part) for part in (place.drawn, place.epoch, place.piece))

@@ -18,7 +18,7 @@ from octavo.model import Transformer
 from octavo.ops import GROUPED, REFERENCE
 from octavo.routing import Routing
 from octavo.training import snapshot
-from octavo.training.config import TrainConfig
+from octavo.training.config import Phase, TrainConfig
 from octavo.training.corpus import shards
 from octavo.training.evaluate import Evaluation, evaluate
 from octavo.training.metrics import Journal, StepReport, draw, tensorboard
@@ -115,26 +115,26 @@ class Run:
         # The masters are drawn in float32; the model then holds them rounded.
         self.optimizer = Optimizer(self.model, config, dtype=dtype)
         self.objective = objective(self.model, config, fuse=device.type == "cuda")
-        shares = domain_shares(
-            text,
-            mix_power=config.mix_power,
-            chat=CHAT,
-            chat_share=config.chat_share,
-            weights=dict(config.domain_weights),
-        )
-        size, context = config.forward_tokens, config.model.context_length
-        self.packer = Packer(text, shares, num_tokens=size, context=context, seed=config.seed)
-        self.place = self.packer.start()
+        self.packers = [_packer(config, phase, text) for phase in config.phases]
         self.step = 0
+        self.place = self.packer.start()
         self.progress = Progress(config, device)
+
+    @property
+    def packer(self) -> Packer:
+        """The packer of the phase that the next step belongs to."""
+        return self.packers[self.config.phase_at(self.step)]
 
     def advance(self, on_routings: OnRoutings | None) -> None:
         """One optimizer step over ``accumulate`` forwards; waits for nothing on the device."""
-        began, count = self.place, self.config.accumulate
+        packer, count = self.packer, self.config.accumulate
+        if self.step and packer is not self.packers[self.config.phase_at(self.step - 1)]:
+            self.place = packer.enter(self.place)
+        began = self.place
         loss = cross_entropy = balance = z = load_LE = torch.zeros((), device=self.device)
         tokens = seen = 0
         for _ in range(count):
-            packed, self.place = self.packer.pack(self.place)
+            packed, self.place = packer.pack(self.place)
             tokens, seen = tokens + packed.num_tokens, seen + packed.num_seen
             found = self.objective(packed.to(self.device))
             found.loss.backward()
@@ -155,17 +155,18 @@ class Run:
         """Raises TrainingStopped, naming the batch, when a step since the last report went wrong."""
         bad = self.progress.first_not_a_number()
         if bad is not None:
-            packed, _ = self.packer.pack(bad.place)
+            packer = self.packers[self.config.phase_at(bad.step - 1)]
+            packed, _ = packer.pack(bad.place)
             loss, norm = float(bad.loss), float(bad.norm)
             raise TrainingStopped(
                 f"the loss of step {bad.step} is {loss} and its gradient's norm {norm}; its batch holds "
-                f"{self.packer.describe(packed)}; nothing was saved since the last checkpoint: lower the learning "
+                f"{packer.describe(packed)}; nothing was saved since the last checkpoint: lower the learning "
                 "rate or look at these documents, then go on with --resume"
             )
 
     def validate(self, text: tuple[TokenShard, ...]) -> Evaluation:
-        """Scores the first ``validation_tokens`` of each domain."""
-        context = self.config.model.context_length
+        """Scores the first ``validation_tokens`` of each domain, in windows as long as the phase's pieces."""
+        context = self.packers[self.config.phase_at(self.step - 1)].context
         tokens = self.config.validation_tokens
         return evaluate(
             self.model, text, context=context, domain_tokens=tokens, forward_tokens=self.config.forward_tokens
@@ -200,6 +201,18 @@ class Run:
         torch.set_rng_state(saved.optimizer["random.cpu"])
         if self.device.type == "cuda" and "random.cuda" in saved.optimizer:
             torch.cuda.set_rng_state(saved.optimizer["random.cuda"], self.device)
+
+
+def _packer(config: TrainConfig, phase: Phase, text: tuple[TokenShard, ...]) -> Packer:
+    shares = domain_shares(
+        text,
+        mix_power=config.mix_power,
+        chat=CHAT,
+        chat_share=config.chat_share,
+        weights=dict(phase.domain_weights),
+    )
+    context = phase.context or config.model.context_length
+    return Packer(text, shares, num_tokens=config.forward_tokens, context=context, seed=config.seed)
 
 
 # What may change between a run and its resumption: nothing that a step computes.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from octavo.errors import ConfigError
-from octavo.training.config import TrainConfig, load_recipe
+from octavo.training.config import Phase, TrainConfig, load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.py"))
 
@@ -26,14 +26,36 @@ def test_the_number_of_steps_covers_the_tokens(tiny):
         ({"balance_weight": float("inf")}, "balance_weight is inf"),
         ({"warmup": 1.5}, "warmup is 1.5: want a share"),
         ({"betas": (0.9, 2.0)}, "want a share, from 0 to 1"),
-        ({"domain_weights": (("prose", 0.0),)}, "the weight of 'prose' is 0.0: want a positive finite number"),
-        ({"domain_weights": (("prose", 2.0), ("prose", 3.0))}, "want each domain once"),
+        ({"phases": ()}, "the phases begin at []: want 0 first"),
+        ({"phases": (Phase(begins=0.5),)}, "the phases begin at [0.5]: want 0 first"),
+        ({"phases": (Phase(), Phase(begins=0.5), Phase(begins=0.5))}, "then each later than the one before"),
+        ({"phases": (Phase(context=4096),)}, "a phase has context 4096, the model's context_length is"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(tiny, change, words):
     with pytest.raises(ConfigError) as caught:
         tiny(**change)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"begins": 1.0}, "a phase begins at 1.0: want a share of the steps, from 0 to below 1"),
+        ({"context": 0}, "a phase has context 0: want a positive whole number"),
+        ({"domain_weights": (("prose", 0.0),)}, "the weight of 'prose' is 0.0: want a positive finite number"),
+        ({"domain_weights": (("prose", 2.0), ("prose", 3.0))}, "want each domain once"),
+    ],
+)
+def test_a_phase_that_cannot_be_is_refused(change, words):
+    with pytest.raises(ConfigError) as caught:
+        Phase(**change)
+    assert words in str(caught.value)
+
+
+def test_a_phase_lasts_until_the_next_begins(tiny):
+    config = tiny(tokens=2560, batch_tokens=256, phases=(Phase(), Phase(begins=0.5), Phase(begins=0.8)))
+    assert [config.phase_at(step) for step in range(10)] == [0] * 5 + [1] * 3 + [2] * 2
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ import torch
 from octavo.errors import CheckpointError, ConfigError, CorpusError, OctavoError
 from octavo.training import snapshot
 from octavo.training import train as training
+from octavo.training.config import Phase
 from octavo.training.progress import TrainingStopped
 from octavo.training.train import train
 
@@ -59,13 +60,17 @@ def test_two_runs_are_equal_to_the_bit_and_another_seed_is_not(tiny, corpus, tmp
     assert not torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon"])
-def test_a_run_in_two_parts_equals_one_in_one_part(tiny, corpus, tmp_path, name, monkeypatch):
-    config = tiny(optimizer=name, domain_weights=(("notes", 3.0),))
+PHASES = (Phase(context=16), Phase(begins=0.6, domain_weights=(("notes", 3.0),)))
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "adamw"}, {"optimizer": "muon"}, {"phases": PHASES}])
+@pytest.mark.parametrize("stop_at", [5, 6, 7])
+def test_a_run_in_two_parts_equals_one_in_one_part(tiny, corpus, tmp_path, changes, stop_at):
+    config = tiny(**changes)
     whole = train(config, corpus=corpus, output=tmp_path / "whole", device="cpu")
 
     def stop(report):
-        if report.step == 5:
+        if report.step == stop_at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -77,11 +82,28 @@ def test_a_run_in_two_parts_equals_one_in_one_part(tiny, corpus, tmp_path, name,
     assert steps == list(range(1, 11))
 
 
+def test_a_phase_has_its_own_shares_and_length_of_pieces(tiny, corpus, tmp_path):
+    config = tiny(tokens=40 * 256, phases=PHASES)
+    text, _ = training._read_text(config, corpus, tmp_path / "tokens", 1)
+    run = training.Run(config, text, torch.device("cpu"))
+    notes = run.packer.domains.index("notes")
+    drawn = []
+    for _ in range(40):
+        run.advance(None)
+        drawn.append(run.place.drawn)
+    assert [packer.context for packer in run.packers] == [16, config.model.context_length]
+    for packer, steps, last in ((run.packers[0], 24, drawn[23]), (run.packers[1], 16, drawn[39])):
+        assert sum(last) == steps * 256
+        assert last[notes] / sum(last) == pytest.approx(packer.share_D[notes], abs=0.02)
+    odds = [packer.share_D[notes] / (1 - packer.share_D[notes]) for packer in run.packers]
+    assert odds[1] == pytest.approx(3 * odds[0])
+
+
 def test_killed_at_twenty_random_moments_it_resumes_to_the_same_bits(tiny, corpus, tmp_path):
     recipe = tmp_path / "recipe.py"
-    config = tiny(optimizer="muon", tokens=12 * 256)
+    config = tiny(optimizer="muon", tokens=12 * 256, phases=PHASES)
     recipe.write_text(
-        "from octavo.config import ModelConfig\nfrom octavo.training.config import TrainConfig\n"
+        "from octavo.config import ModelConfig\nfrom octavo.training.config import Phase, TrainConfig\n"
         f"def recipe():\n    return {config!r}\n"
     )
     done = subprocess.run(
