@@ -1,13 +1,26 @@
 """The statistics of routing: every one by its name, with what it means and what it can be computed from.
 
-A statistic lives in a file of its own and is a function ``name(source, *, selection=Selection(), intervals=None, ...)``
-that returns rows. To add one, import its function here and give it an entry.
+A statistic lives in a file of its own and is a function ``name(source, *, selection=None, intervals=None, ...)`` that
+returns rows. To add one, import its function here and give it an entry.
 """
 
 from octavo.analysis.selection import Selection
+from octavo.analysis.statistics.assignment_share import assignment_share
 from octavo.analysis.statistics.intervals import Intervals
+from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row, Statistic
 
 __all__ = ["CATALOGUE", "Intervals", "Row", "Selection", "Statistic"]
 
-CATALOGUE: dict[str, Statistic] = {}
+CATALOGUE: dict[str, Statistic] = {
+    "assignment-share": Statistic(
+        function=assignment_share,
+        meaning="how a domain's tokens are spread over the experts of a layer",
+        accumulated=True,
+    ),
+    "repetition": Statistic(
+        function=repetition,
+        meaning="how often a token's experts are those of the token before",
+        accumulated=True,
+    ),
+}

@@ -61,15 +61,19 @@ class DocumentSums:
             parts[:] = [np.concatenate(parts)]
         return parts[0]
 
-    def replicates(self, domain: str, intervals: Intervals) -> Float64[np.ndarray, "R X"] | None:
-        """The sums over each replicate's documents; None where there are fewer than two documents."""
-        sum_SX = self.of(domain).astype(np.float64)
+    def replicates(self, domain: str | tuple[str, ...], intervals: Intervals) -> Float64[np.ndarray, "R X"] | None:
+        """The sums over each replicate's documents, drawn from a domain or from all of several domains together.
+
+        None where there are fewer than two documents.
+        """
+        domains = (domain,) if isinstance(domain, str) else domain
+        sum_SX = np.concatenate([self.of(each) for each in domains]).astype(np.float64)
         num_documents = len(sum_SX)
         if num_documents < 2:
             return None
         found = np.empty((intervals.replicates, sum_SX.shape[1]))
         at_once = max(1, DOCUMENTS_AT_ONCE // num_documents)
-        rng = generator(intervals.seed, domain)
+        rng = generator(intervals.seed, "/".join(domains))
         for start in range(0, intervals.replicates, at_once):
             num = min(at_once, intervals.replicates - start)
             found[start : start + num] = document_weights(rng, num, num_documents) @ sum_SX
