@@ -34,7 +34,7 @@ class Stream:
         return np.repeat(np.arange(len(self.start_S1) - 1), np.diff(self.start_S1))
 
     def one_by_one(self) -> "Stream":
-        """The same with a step for every item: a cache that looks for the second only when it has taken in the first."""
+        """The same with a step for each item: a cache looks for the second when it has taken in the first."""
         groups, steps, k = self.item_GNk.shape
         flat = self.item_GNk.reshape(groups, steps * k, 1)
         return Stream(item_GNk=flat, start_S1=self.start_S1 * k, num_items=self.num_items)
@@ -50,9 +50,7 @@ class Stream:
 def lru_hits_GSC(stream: Stream, capacities: tuple[int, ...], *, warm_up: int = 0) -> Int64[np.ndarray, "G S C"]:
     """Hits of a least-recently-used cache, by document and capacity; the first ``warm_up`` steps do not count."""
     counted_N = _counted_N(stream, warm_up)
-    hits = [
-        _lru_hits_SC(item_Nk, stream, counted_N=counted_N, capacities=capacities) for item_Nk in stream.item_GNk
-    ]
+    hits = [_lru_hits_SC(item_Nk, stream, counted_N=counted_N, capacities=capacities) for item_Nk in stream.item_GNk]
     return np.stack(hits)
 
 
@@ -137,7 +135,7 @@ def static_hits_GSC(
 
 def asked_S(stream: Stream, *, warm_up: int = 0) -> Int64[np.ndarray, "S"]:
     """How many items each document asks one cache for, ``warm_up`` steps left out."""
-    return np.maximum(np.diff(stream.start_S1) - warm_up, 0) * stream.item_GNk.shape[2]
+    return np.asarray(np.maximum(np.diff(stream.start_S1) - warm_up, 0) * stream.item_GNk.shape[2])
 
 
 def _counted_N(stream: Stream, warm_up: int) -> Bool[np.ndarray, "N"]:
@@ -158,7 +156,7 @@ def _worth_NGI(
     item_I = np.arange(stream.num_items)
     if policy == "belady":
         next_NGI = _next_use_NGI(stream, need_NGI)
-        return -(next_NGI.astype(np.int64) * stream.num_items + item_I)
+        return np.asarray(-(next_NGI.astype(np.int64) * stream.num_items + item_I))
     place_N, starts = stream.place_N, stream.start_S1
     steps = np.arange(len(place_N))
     summed_NGI = np.zeros((len(place_N) + 1, *need_NGI.shape[1:]), np.int32)
@@ -169,7 +167,7 @@ def _worth_NGI(
         used_NGI = summed_NGI[np.minimum(steps + 1 + window, starts[1:][place_N])] - summed_NGI[steps + 1]
     stamp_NGI = np.where(need_NGI, (steps + 1)[:, None, None], 0).astype(np.int32)
     late_NGI = np.maximum.accumulate(stamp_NGI, axis=0)
-    return (used_NGI.astype(np.int64) * (len(steps) + 2) + late_NGI) * stream.num_items + item_I
+    return np.asarray((used_NGI.astype(np.int64) * (len(steps) + 2) + late_NGI) * stream.num_items + item_I)
 
 
 def _next_use_NGI(stream: Stream, need_NGI: Bool[np.ndarray, "N G I"]) -> Int32[np.ndarray, "N G I"]:
@@ -189,7 +187,7 @@ def _first_use_SGI(stream: Stream, need_NGI: Bool[np.ndarray, "N G I"]) -> Int64
     full_S = np.diff(stream.start_S1) > 0
     begin_S = stream.start_S1[:-1][full_S]
     first_SGI[full_S] = np.where(need_NGI[begin_S], begin_S[:, None, None], coming_NGI[begin_S])
-    return first_SGI * items + np.arange(items)
+    return np.asarray(first_SGI * items + np.arange(items))
 
 
 def _greatest(worth_XI: Int64[np.ndarray, "*X I"], capacity: int) -> Bool[np.ndarray, "*X I"]:

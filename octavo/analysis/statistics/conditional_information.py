@@ -1,0 +1,171 @@
+"""Conditional information: what the first choice E tells of the token id X, and of the domain D once X is known.
+
+    entropy             H(E)
+    token               I(E; X)
+    domain              I(E; D)
+    domain-given-token  I(E; D | X) = H(E | X) − H(E | X, D)          all in bits, a token
+
+"Syntax, not topic" (Mixtral of Experts, section 5) is the claim that the second is large and the last is small. I(E; D)
+alone cannot test it: domains use other words, so that a router which sees nothing but the token seems to know them.
+"""
+
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float64
+
+from octavo.analysis.selection import Selection
+from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.information import adjusted, entropy, jackknife_spread, mutual_information
+from octavo.analysis.statistics.intervals import Intervals
+from octavo.analysis.statistics.rows import Row, row
+from octavo.analysis.statistics.words import Words, words_of
+from octavo.errors import TraceError
+
+MEASURES = ("entropy", "token", "domain", "domain-given-token")
+BIASES = ("permutation", "miller-madow", "none")
+GROUPS = 20
+DEALT = (
+    1 << 22
+)  # tokens dealt out by chance in all: few times for a long trace, whose mean is steady, often for a short
+
+
+def conditional_information(
+    source: TraceSource,
+    *,
+    selection: Selection | None = None,
+    intervals: Intervals | None = None,
+    bias: str = "permutation",
+    max_tokens: int | None = None,
+    seed: int = 0,
+) -> list[Row]:
+    """A row for each layer and measure, over all domains that the selection lets in.
+
+    ``bias`` says how the bias of the plug-in information is taken off: "permutation" (adjusted, see ``information``;
+    the domain is dealt out among the tokens of one id), "miller-madow", or "none". The shuffle null of the two measures
+    with a domain deals the domains out to whole documents: what any grouping of these documents would give. Chance is
+    0 for the token. ``max_tokens`` takes every second, third ... document of each domain, so that about
+    so many tokens are left.
+    Intervals are those of the jackknife over 20 groups of documents. Raises TraceError for a trace without token ids.
+    """
+    if bias not in BIASES:
+        raise TraceError(f"no bias {bias!r} to take off: want one of {', '.join(BIASES)}")
+    selection = selection or Selection()
+    words = words_of(source, selection, max_tokens)
+    rng = np.random.default_rng(seed)
+    if not words.num_tokens:
+        return [
+            row(layer=layer, measure=measure, value=None, n=0)
+            for layer in selection.layers_of(source.manifest)
+            for measure in MEASURES
+        ]
+    value_LM = np.concatenate([_token_values_L2(words, bias, rng), _domain_values_L2(words, bias, rng)], axis=1)
+    dealt_L2 = _dealt_out_L2(words, bias, rng)
+    chance_LM = np.concatenate([np.full_like(dealt_L2, math.nan), dealt_L2], axis=1)
+    if bias == "permutation":
+        chance_LM[:, MEASURES.index("token")] = 0.0
+    spread_LM = None if intervals is None else _spread_LM(words, value_LM)
+    rows = []
+    for place, layer in enumerate(selection.layers_of(source.manifest)):
+        for column, measure in enumerate(MEASURES):
+            value = float(value_LM[place, column])
+            ends = None
+            if spread_LM is not None and intervals is not None:
+                reach = NormalDist().inv_cdf(0.5 + intervals.level / 2) * float(spread_LM[place, column])
+                ends = (value - reach, value + reach)
+            rows.append(
+                row(
+                    layer=layer,
+                    measure=measure,
+                    value=value,
+                    n=words.num_tokens,
+                    null_uniform=math.log2(words.num_experts) if measure == "entropy" else None,
+                    null_shuffle=float(chance_LM[place, column]),
+                    interval=ends,
+                )
+            )
+    return rows
+
+
+def _token_values_L2(words: Words, bias: str, rng: np.random.Generator) -> Float64[np.ndarray, "L 2"]:
+    """H(E) and I(E; X) of every layer, their bias taken off."""
+    shuffled_RT = [rng.permutation(words.num_tokens) for _ in range(_repeats(words) if bias == "permutation" else 0)]
+    found = np.empty((len(words.first_LT), 2))
+    for place, first_T in enumerate(words.first_LT):
+        table_XE = words.table(words.word_T, first_T)
+        h = entropy(table_XE.sum(axis=0))
+        token = mutual_information(table_XE, miller_madow=bias == "miller-madow")
+        if bias == "permutation":
+            chance = [h - words.entropy_given(words.word_T, first_T[each]) for each in shuffled_RT]
+            token = adjusted(token, float(np.mean(chance)), h)
+        found[place] = entropy(table_XE.sum(axis=0), miller_madow=bias != "none"), token
+    return found
+
+
+def _domain_values_L2(words: Words, bias: str, rng: np.random.Generator) -> Float64[np.ndarray, "L 2"]:
+    """I(E; D) and I(E; D | X) of every layer, their bias taken off."""
+    pair_T = words.paired_with(words.domain_T)
+    repeats = _repeats(words) if bias == "permutation" else 0
+    chance_RT = [words.paired_with(words.domain_T[words.order_within_ids(rng)]) for _ in range(repeats)]
+    found = np.empty((len(words.first_LT), 2))
+    for place, first_T in enumerate(words.first_LT):
+        topic = mutual_information(words.table(words.domain_T, first_T), miller_madow=bias != "none")
+        if bias == "miller-madow":
+            both, token = (
+                mutual_information(words.table(each, first_T), miller_madow=True) for each in (pair_T, words.word_T)
+            )
+            found[place] = topic, both - token
+            continue
+        most = words.entropy_given(words.word_T, first_T)
+        on_top = most - words.entropy_given(pair_T, first_T)
+        if bias == "permutation":
+            chance = [most - words.entropy_given(each_T, first_T) for each_T in chance_RT]
+            on_top = adjusted(on_top, float(np.mean(chance)), most)
+        found[place] = topic, on_top
+    return found
+
+
+def _dealt_out_L2(words: Words, bias: str, rng: np.random.Generator) -> Float64[np.ndarray, "L 2"]:
+    """The mean of both measures with a domain where the domains are dealt out to the documents by chance."""
+    domain_S = np.zeros(int(words.document_T.max()) + 1, np.int64)
+    domain_S[words.document_T] = words.domain_T
+    there_S = np.unique(words.document_T)
+    repeats = max(2, _repeats(words) // 2)
+    found = np.zeros((len(words.first_LT), 2))
+    for _ in range(repeats):
+        dealt_S = domain_S.copy()
+        dealt_S[there_S] = rng.permutation(domain_S[there_S])
+        found += _domain_values_L2(replace(words, domain_T=dealt_S[words.document_T]), bias, rng)
+    return found / repeats
+
+
+def _spread_LM(words: Words, value_LM: Float64[np.ndarray, "L M"]) -> Float64[np.ndarray, "L M"] | None:
+    """Standard errors by the jackknife over groups of documents; None where there is but one document.
+
+    Of the plug-in figures, for they need no chance; the adjusted I' = H (I − Ī) / (H − Ī) moves (H − I') / (H − I)
+    times as far as I does.
+    """
+    there_S, document_T = np.unique(words.document_T, return_inverse=True)
+    groups = min(GROUPS, len(there_S))
+    if groups < 2:
+        return None
+    plain_LM, most_LM = _plain_LM(words), np.full(value_LM.shape, np.inf)
+    most_LM[:, 1] = plain_LM[:, 0]
+    most_LM[:, 3] = [words.entropy_given(words.word_T, first_T) for first_T in words.first_LT]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        stretch_LM = np.where(most_LM - plain_LM > 1e-12, (most_LM - value_LM) / (most_LM - plain_LM), 1.0)
+    stretch_LM = np.where(np.isfinite(stretch_LM), stretch_LM, 1.0)
+    without = [_plain_LM(words.among(document_T % groups != group)) for group in range(groups)]
+    spread = jackknife_spread(np.stack(without).reshape(groups, -1)).reshape(value_LM.shape)
+    return np.asarray(spread * stretch_LM)
+
+
+def _plain_LM(words: Words) -> Float64[np.ndarray, "L M"]:
+    rng = np.random.default_rng(0)
+    return np.concatenate([_token_values_L2(words, "none", rng), _domain_values_L2(words, "none", rng)], axis=1)
+
+
+def _repeats(words: Words) -> int:
+    return min(16, max(2, DEALT // words.num_tokens))
