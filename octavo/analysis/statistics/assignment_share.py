@@ -10,7 +10,7 @@ is drawn there are shares of assignments.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Num
 
 from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.accumulators.counting import ranks_by_document
@@ -33,9 +33,9 @@ def rank_names(k: int) -> tuple[str, ...]:
     return tuple(RANKS[rank] if rank < len(RANKS) else f"{rank + 1}th" for rank in range(k))
 
 
-def shares(count_XE: Int64[np.ndarray, "*X E"]) -> Float64[np.ndarray, "*X E"]:
+def shares(count_XE: Num[np.ndarray, "*X E"]) -> Float64[np.ndarray, "*X E"]:
     """Shares of counts of experts, which sum to 1 over the last axis; NaN where nothing was counted."""
-    return ratio(count_XE, count_XE.sum(axis=-1, keepdims=True) + np.zeros_like(count_XE))
+    return ratio(count_XE, count_XE.sum(axis=-1, keepdims=True))
 
 
 def choice_counts(count_XKE: np.ndarray, choice: str, k: int) -> np.ndarray:
@@ -92,7 +92,7 @@ def _rows(found: Counted, group: Group, choices: tuple[str, ...], norm: str) -> 
             count_E = choice_counts(rank_LKE[place], choice, k)
             # A token has each of its ranks once, so first choices are as many as tokens.
             below = int(count_E.sum()) // (k if norm == "tokens" and choice == EITHER else 1)
-            share_E = ratio(count_E, np.full(num_experts, below))
+            share_E = ratio(count_E, below)
             ends_2E = None
             if replicate_RLKE is not None:
                 count_RE = choice_counts(replicate_RLKE[:, place], choice, k)

@@ -9,12 +9,14 @@ every statistic of a domain sees the same ones.
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64, Num
 
 from octavo.errors import TraceError
 
+Numbers: TypeAlias = Num[np.ndarray, "..."] | np.number[Any] | float | int
 DOCUMENTS_AT_ONCE = 1 << 24  # weights drawn at a time: replicates × documents
 
 
@@ -107,10 +109,11 @@ def interval_of(
         return intervals.quantiles(estimate(replicate_RX))
 
 
-def ratio(above: Num[np.ndarray, "*X"], below: Num[np.ndarray, "*X"]) -> Float64[np.ndarray, "*X"]:
-    """Quotients, NaN where the lower number is 0."""
+def ratio(above: Numbers, below: Numbers) -> Float64[np.ndarray, "..."]:
+    """Quotients, of one shape or as numpy broadcasts; NaN where the lower number is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(below == 0, np.nan, above / np.where(below == 0, 1, below)))
+        below_X = np.asarray(below, np.float64)
+        return np.asarray(np.divide(np.asarray(above, np.float64), np.where(below_X == 0, np.nan, below_X)))
 
 
 def total(sum_SX: Num[np.ndarray, "S X"]) -> Int64[np.ndarray, "X"]:

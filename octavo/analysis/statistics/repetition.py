@@ -7,14 +7,14 @@
 
 over pairs of tokens of one document. Beside what even routers would give stand two more chances: of two independent
 draws from the observed first choices, or from the observed sets (drawn whole, since a token's experts are not
-independent), and of the same tokens in another order. Kappa is the part of what chance leaves: (r − p) / (1 − p), with p
-the marginal chance (Scott, 1955).
+independent), and of the same tokens in another order. Kappa is the part of what chance leaves: (r − p) / (1 − p),
+with p the marginal chance (Scott, 1955).
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Num
 
 from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.accumulators.counting import pairs_by_document, repeats_by_document
@@ -65,7 +65,7 @@ def repetition(
 
 
 def marginal_chances(
-    end_C: Float64[np.ndarray, "C"], coding: RouteCoding, choices: tuple[str, ...] = CHOICES
+    end_C: Num[np.ndarray, "C"], coding: RouteCoding, choices: tuple[str, ...] = CHOICES
 ) -> dict[str, float]:
     """The marginal chance of each choice, from how often each route stood at an end of a pair."""
     return {choice: nulls.related_marginal(end_C, choice_relations(coding, choice)) for choice in choices}
@@ -126,7 +126,7 @@ def _rows(found: Counted, group: Group, choices: tuple[str, ...], lag: int, meas
         marginal = _marginal(found, group, step, place)
         for choice in choices:
             at = CHOICES.index(choice)
-            value = float(ratio(repeat_L4[place, at], np.asarray(pairs)))
+            value = float(ratio(repeat_L4[place, at], pairs))
             shuffle = None if shuffled is None or not pairs else float(shuffled[step, place, at]) / pairs
             chance, even = marginal.get(choice), uniform[choice]
             replicate_R = None if replicates is None else replicates[:, place, at]
@@ -165,8 +165,8 @@ def _replicates(found: Counted, group: Group, lag: int, step: int) -> Float64[np
     if repeats is None or pairs is None:
         return None
     if repeats.ndim == 3:
-        return ratio(repeats, pairs[:, None, None] + np.zeros_like(repeats)) if lag == 1 else None
-    return ratio(repeats[:, step], pairs[:, step, None, None] + np.zeros_like(repeats[:, step]))
+        return ratio(repeats, pairs[:, None, None]) if lag == 1 else None
+    return ratio(repeats[:, step], pairs[:, step, None, None])
 
 
 def _kappa_replicates(

@@ -2,9 +2,9 @@
 
     E[repeats of document d] = pairs(d) · Σ_ab c_a (c_b − [a = b]) related(a, b) / (n (n − 1))
 
-with c the counts of routes among the n tokens of d that count: in a random order any two of them are as likely as
-any others to stand at the ends of a pair, whatever the lag. Without codes that holds for first choices; the rest is the mean
-of a few orders drawn at random.
+with c the counts of routes among the n tokens of d that count: in a random order any two of them are as likely as any
+others to stand at the ends of a pair, whatever the lag. Without codes that holds for first choices; the rest is the
+mean of a few orders drawn at random.
 """
 
 import numpy as np
