@@ -37,9 +37,11 @@ EVERYWHERE = ""  # stands for a domain where a table is kept over all of them
 class Contents:
     """Which tables are kept beside the counts: ``lags`` at which repetition is counted, ``replicates`` for intervals.
 
+    Without ``routes`` only ranks are counted, not which experts came together: all that counts of others may tell.
     The defaults are what fits in memory for the models we know; every lag costs as much time as the first.
     """
 
+    routes: bool = True
     pairs: bool = True
     layer_pairs: bool = True
     vocabulary: bool = True
@@ -60,7 +62,9 @@ class Contents:
         L, K, E, C, G = len(layers), coding.k, coding.num_experts, coding.size, len(self.lags)
         shapes: dict[str, tuple[int, ...]] = {"tokens": (), "documents": (), "rank": (L, K, E)}
         shapes |= {"pairs": (G,), "repeats": (G, L, 4)}
-        if coding.fits_a_byte:
+        if not self.routes:
+            pass
+        elif coding.fits_a_byte:
             shapes |= {"code": (L, C), "repeat_code": (G, L, C)}
             shapes |= {"pair": (L, C, C)} if self.pairs and 1 in self.lags else {}
             shapes |= {"layer_pair": (L - 1, C, C)} if self.layer_pairs else {}

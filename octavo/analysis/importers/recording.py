@@ -113,7 +113,8 @@ def document_of(answer: Answer, shape: RouterShape, *, domain: str, marks: Marks
         expert_TLK, weight_TLK = ranked.expert_TLK, np.where(known_T[:, None, None], ranked.weight_TLK, 0)
         tie_T, renormalized = ranked.tie_T, ranked.renormalized
     # The last token is missing because nobody has read it; any other, because somebody read it before.
-    cached_T = ~known_T & (np.arange(num_tokens) < (num_tokens - 1 if answer.num_output else num_tokens))
+    unread = num_tokens - 1 if answer.num_output else answer.start + len(answer.expert_TLK)
+    cached_T = ~known_T & (np.arange(num_tokens) < unread)
     flag_T = (~known_T * int(Flag.MISSING) | cached_T * int(Flag.CACHED) | tie_T * int(Flag.TIE)).astype(np.uint16)
     token_T = _token_T(answer)
     if token_T is not None and marks is not None:
