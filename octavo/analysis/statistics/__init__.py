@@ -6,7 +6,9 @@ returns rows. To add one, import its function here and give it an entry.
 
 from octavo.analysis.selection import Selection
 from octavo.analysis.statistics.assignment_share import assignment_share
+from octavo.analysis.statistics.coactivation import coactivation
 from octavo.analysis.statistics.intervals import Intervals
+from octavo.analysis.statistics.load import load
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row, Statistic
 
@@ -21,6 +23,16 @@ CATALOGUE: dict[str, Statistic] = {
     "repetition": Statistic(
         function=repetition,
         meaning="how often a token's experts are those of the token before",
+        accumulated=True,
+    ),
+    "co-activation": Statistic(
+        function=coactivation,
+        meaning="which experts of a layer are chosen together",
+        accumulated=True,
+    ),
+    "load": Statistic(
+        function=load,
+        meaning="how evenly experts are used, and the losses that watch over it",
         accumulated=True,
     ),
 }
