@@ -9,7 +9,7 @@ A cache is asked for all experts of a step at once, then it takes them in. LFU a
 asked for; Belady may pass it by, and starts with the C experts that come first, so that nothing beats it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int32, Int64, Integer
@@ -27,6 +27,7 @@ class Stream:
     item_GNk: Integer[np.ndarray, "G N k"]
     start_S1: Int64[np.ndarray, "S+1"]
     num_items: int
+    steps_per_token: int = 1
 
     @property
     def place_N(self) -> Int64[np.ndarray, "N"]:
@@ -37,14 +38,19 @@ class Stream:
         """The same with a step for each item: a cache looks for the second when it has taken in the first."""
         groups, steps, k = self.item_GNk.shape
         flat = self.item_GNk.reshape(groups, steps * k, 1)
-        return Stream(item_GNk=flat, start_S1=self.start_S1 * k, num_items=self.num_items)
+        return replace(self, item_GNk=flat, start_S1=self.start_S1 * k, steps_per_token=self.steps_per_token * k)
 
     def shared(self) -> "Stream":
         """The same for one cache that serves all G: they ask in turn, and items of different g are different."""
         groups, steps, k = self.item_GNk.shape
         own_GNk = self.item_GNk.astype(np.int64) + self.num_items * np.arange(groups)[:, None, None]
         turns = own_GNk.transpose(1, 0, 2).reshape(1, steps * groups, k)
-        return Stream(item_GNk=turns, start_S1=self.start_S1 * groups, num_items=self.num_items * groups)
+        return Stream(
+            item_GNk=turns,
+            start_S1=self.start_S1 * groups,
+            num_items=self.num_items * groups,
+            steps_per_token=self.steps_per_token * groups,
+        )
 
 
 def lru_hits_GSC(stream: Stream, capacities: tuple[int, ...], *, warm_up: int = 0) -> Int64[np.ndarray, "G S C"]:
