@@ -48,6 +48,11 @@ class DocumentRoutes:
     def __post_init__(self) -> None:
         if not self.domain or not self.name:
             raise TraceError(f"a document with the domain {self.domain!r} and the name {self.name!r}: want both")
+        for text in (self.domain, self.name, self.source):
+            if text != text.encode(errors="replace").decode():
+                raise TraceError(
+                    f"a document has {text!r} in its domain, name or source, which is not Unicode: rename it"
+                )
         if self.expert_TLK.ndim != 3:
             raise TraceError(f"{self.named}: experts have shape {self.expert_TLK.shape}, want [tokens, layers, ranks]")
         if not self.num_tokens:

@@ -28,7 +28,12 @@ def domain_folder(domain: str) -> str:
     encoded = quote(domain, safe="").replace("~", "%7E")
     if len(encoded) > LONGEST:
         digest = hashlib.sha256(domain.encode()).hexdigest()[:16]
-        encoded = re.sub("%.?$", "", encoded[:KEPT]) + "~" + digest
+        kept = ""
+        for character in domain:
+            kept += quote(character, safe="").replace("~", "%7E")
+            if len(kept) > KEPT:
+                break
+        encoded = kept + "~" + digest
     return DOMAIN + encoded
 
 
@@ -57,6 +62,11 @@ def indices(folder: Path) -> dict[int, Path]:
     """The documents' files of a trace, by rank."""
     found = {path: _INDEX.fullmatch(path.name) for path in sorted(folder.iterdir())}
     return {int(match[1]): path for path, match in found.items() if match}
+
+
+def unfinished(folder: Path, rank: int) -> list[Path]:
+    """What a process under ``rank`` was writing when it was stopped; it has no name of its own yet."""
+    return [*folder.glob(f"{DOMAIN}*/.part-{rank:05}-*.new"), *folder.glob(f".{index_name(rank)}.*.new")]
 
 
 def mark_name(rank: int) -> str:

@@ -13,6 +13,8 @@ from octavo.analysis.store import naming
 from octavo.analysis.store.catalogue import Part, scan
 from octavo.analysis.store.decode import Wanted, chunk_of_rows, read_rows
 from octavo.analysis.store.document import Document
+from octavo.analysis.store.extras import arrow
+from octavo.analysis.store.frame import checked_ranks, long_table, wide_table
 from octavo.analysis.store.parts import ROW_GROUP
 from octavo.analysis.store.vocabulary import NO_WORDS, Words, read_words
 from octavo.errors import TraceError
@@ -117,6 +119,11 @@ class RouteTrace:
         that is damaged.
         """
         wanted = self.wanted(layers, weights=weights, logits=logits, nll=nll, predictions=predictions)
+        if domains is not None and (strange := sorted(set(domains) - set(self.domains))):
+            raise TraceError(f"{self.folders[0]} has no domain {strange[0]!r}: want some of {list(self.domains)}")
+        return self._chunks(wanted, domains, max_tokens)
+
+    def _chunks(self, wanted: Wanted, domains: Collection[str] | None, max_tokens: int) -> Iterator[Chunk]:
         for part, table in self.tables(wanted, domains=domains):
             first_row = 0
             for documents in _batches(part.documents, max_tokens):
@@ -124,6 +131,32 @@ class RouteTrace:
                 rows = table.slice(first_row, num_rows)
                 yield chunk_of_rows(rows, documents, wanted, path=part.path, first_row=first_row)
                 first_row += num_rows
+
+    def frame(
+        self,
+        *,
+        domains: Collection[str] | None = None,
+        layers: Sequence[int] | None = None,
+        ranks: Sequence[int] | None = None,
+        long: bool = False,
+        weights: bool = False,
+        nll: bool = False,
+        predictions: bool = False,
+    ) -> Any:
+        """Gives rows as one Arrow table in memory; ``.to_pandas()`` and ``polars.from_arrow`` go on from there.
+
+        Wide, a row is a token and has the columns ``expert_{layer}_{rank}`` and ``weight_{layer}_{rank}``; long, a row
+        is a token, a layer and a rank. Rank 0 is the first choice. An expert that is not known is null. Raises
+        TraceError for what the trace does not have.
+        """
+        if long and (nll or predictions):
+            raise TraceError("a long frame repeats each token: ask for nll and predictions in a wide one")
+        wanted = self.wanted(layers, weights=weights, nll=nll, predictions=predictions)
+        chosen = checked_ranks(ranks, self.coding.k)
+        make = long_table if long else wide_table
+        chunks = self.chunks(domains=domains, layers=layers, weights=weights, nll=nll, predictions=predictions)
+        tables = [make(chunk, wanted.layers, chosen) for chunk in chunks]
+        return arrow().concat_tables(tables).unify_dictionaries()
 
     def wanted(self, layers: Sequence[int] | None, **columns: bool) -> Wanted:
         """Says which columns to read. Raises TraceError for a layer or column that the trace does not have."""
@@ -139,8 +172,6 @@ class RouteTrace:
 
     def tables(self, wanted: Wanted, *, domains: Collection[str] | None = None) -> Iterator[tuple[Part, Any]]:
         """Yields each part with its rows as an Arrow table, the next one being read meanwhile."""
-        if domains is not None and (strange := sorted(set(domains) - set(self.domains))):
-            raise TraceError(f"{self.folders[0]} has no domain {strange[0]!r}: want some of {list(self.domains)}")
         parts = [part for part in self.parts if domains is None or part.domain in domains]
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(read_rows, parts[0], wanted) if parts else None

@@ -72,7 +72,8 @@ class TraceWriter:
         self._claim = Claim.take(self.folder, rank)
         try:
             found = scan(self.folder)
-            (self.folder / naming.index_name(rank)).unlink(missing_ok=True)
+            for stale in [self.folder / naming.index_name(rank), *naming.unfinished(self.folder, rank)]:
+                stale.unlink(missing_ok=True)
         except BaseException:
             self._claim.release()
             raise
