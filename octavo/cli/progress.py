@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -11,12 +12,14 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 
 from octavo.cli.escaping import escape_line
+from octavo.cli.sizes import short
 
 Tell = Callable[[str, int, int], None]
 """Called with what was just done, how much is done, and how much there is."""
@@ -36,6 +39,23 @@ def count_bar(label: str) -> Iterator[Tell]:
         yield tell
 
 
+TellTokens = Callable[[float, int], None]
+"""Called with the share of the work that is done, from 0 to 1, and the tokens so far."""
+
+
+@contextlib.contextmanager
+def token_bar(label: str) -> Iterator[TellTokens]:
+    """Shows a bar of a whole with its tokens, their speed and the time left; it vanishes at the end."""
+    began = time.monotonic()
+    with _bar(label, TaskProgressColumn(), TextColumn("{task.fields[shown]}")) as tell:
+
+        def tell_tokens(share: float, tokens: int) -> None:
+            speed = tokens / max(time.monotonic() - began, 1e-9)
+            tell(f"{short(tokens)} tokens, {short(round(speed))}/s", round(min(share, 1.0) * 1e6), 10**6)
+
+        yield tell_tokens
+
+
 @contextlib.contextmanager
 def _bar(label: str, *columns: ProgressColumn) -> Iterator[Tell]:
     console = error_console()
@@ -44,10 +64,10 @@ def _bar(label: str, *columns: ProgressColumn) -> Iterator[Tell]:
         return
     shown = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
     with Progress(*shown, console=console, transient=True) as progress:
-        task = progress.add_task(escape_line(label), total=None)
+        task = progress.add_task(escape_line(label), total=None, shown="")
 
-        def tell(_: str, done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+        def tell(said: str, done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, shown=said)
 
         yield tell
 

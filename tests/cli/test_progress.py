@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from octavo.cli.progress import byte_bar, count_bar, spinner
+from octavo.cli.progress import byte_bar, count_bar, spinner, token_bar
 
 
 class Terminal(io.StringIO):
@@ -33,6 +33,17 @@ def test_a_terminal_sees_a_bar(
         tell("another", 2, 2)
     assert "work\\x1b[31m" in terminal.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_sees_tokens_their_speed_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with token_bar("tracing") as tell:
+        tell(0.25, 1500)
+    assert "25%" in terminal.getvalue()
+    assert "1.50 k tokens" in terminal.getvalue()
 
 
 def test_a_terminal_sees_that_something_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
