@@ -12,6 +12,7 @@ _HOMES = {
     "Logprob": "octavo.api.outputs",
     "RequestOutput": "octavo.api.outputs",
     "ScoreOutput": "octavo.api.outputs",
+    "RouteTrace": "octavo.analysis.store",
     "EngineConfig": "octavo.engine.config",
     "SamplingParams": "octavo.engine.params",
     "Batch": "octavo.batch",

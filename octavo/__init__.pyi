@@ -1,3 +1,4 @@
+from octavo.analysis.store import RouteTrace as RouteTrace
 from octavo.api.llm import LLM as LLM
 from octavo.api.outputs import CompletionDelta as CompletionDelta
 from octavo.api.outputs import CompletionOutput as CompletionOutput
