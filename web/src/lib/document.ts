@@ -1,6 +1,6 @@
 // What the report's data is: written by octavo/analysis/report, read here. NaN stands where a statistic has no value.
 // Letters as everywhere in Octavo: L layers, D domains (the last is all of them together), E experts, K chosen, T tokens.
-import { revive, type Grid } from './grid';
+import { Grid, revive } from './grid';
 
 export type Choice = 'first' | 'second' | 'either';
 export type Pairing = 'first' | 'either';
@@ -32,21 +32,17 @@ export interface Excerpt {
   name: string;
   start: number; // position of its first token in the document
   text: Grid; // T, places in the strings
-  expert: Grid; // L T K, in rank order
+  route: Grid; // L T, codes Σ expert_j · E^(K−1−j), or L T K, the experts themselves
+  expert: Grid; // L T K, in rank order: made of the routes when the page opens
   weight: Grid | null; // L T, the first choice's, in 255ths
   flag: Grid; // T
-}
-
-export interface Context {
-  text: Grid; // 3: places in the strings of what stands before, the token, what follows
-  domain: number;
 }
 
 export interface Cards {
   token: Grid; // L E N, places in the strings, 4294967295 where there are fewer
   count: Grid; // L E N, occurrences that the expert read
   of: Grid; // L E N, occurrences in all
-  contexts: Context[][] | null; // L·E lists
+  contexts: { text: Grid; domain: Grid } | null; // L E C 3: what stands before, the token, what follows; L E C
   minimum: number;
   choice: Choice;
 }
@@ -102,6 +98,7 @@ export interface Run {
   assignments: Grid; // D L, tokens with a known route
   repetition: Partial<Record<Pairing, Repetition>>;
   distance: Partial<Record<Choice, Grid>>; // L D D, bits, without the last domain
+  sampled: number; // tokens of the first documents of each domain, on which the courses are taken
   excerpts: Excerpt[];
   cards: Cards | null;
   vocabulary: Vocabulary | null;
@@ -136,5 +133,15 @@ export function readReport(text: string): Report {
   if (report === null) throw new Error('This is the empty template: octavo report writes it with the figures of a trace.');
   if (report.format !== 'octavo-report' || report.version !== VERSION)
     throw new Error(`This page reads version ${VERSION} of a report's data, but holds version ${report.version}.`);
+  for (const run of report.runs) for (const excerpt of run.excerpts) excerpt.expert = decode(excerpt.route, run);
   return report;
+}
+
+function decode(route: Grid, { experts, chosen }: Run): Grid {
+  if (route.shape.length === 3) return route;
+  const [layers, tokens] = route.shape;
+  const found = new Uint8Array(layers * tokens * chosen);
+  for (let each = 0; each < layers * tokens; each++)
+    for (let rank = chosen - 1, code = route.values[each]; rank >= 0; rank--, code = Math.floor(code / experts)) found[each * chosen + rank] = code % experts;
+  return new Grid(found, [layers, tokens, chosen]);
 }

@@ -1,0 +1,133 @@
+"""Courses: statistics that are one number a layer, each as lines over the layers for a small chart of its own.
+
+They are taken on the report's sample of whole documents, so that a long trace takes no longer than a short one, and say
+on how many tokens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from octavo.analysis.report.pivot import pivot, pivot_or_none, where
+from octavo.analysis.statistics.rows import Row
+
+ALL = "all domains"
+NULLS = ("uniform", "marginal", "shuffle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """A chart: the rows of ``statistic`` that have the keys ``among``, with a heading and a sentence that explains it.
+
+    ``unit`` is "share", "bits", "nats" or "number".
+    """
+
+    statistic: str
+    title: str
+    meaning: str
+    unit: str
+    among: dict[str, Any] = field(default_factory=dict)
+
+    def page(self, rows: Sequence[Row], layers: Sequence[int]) -> dict[str, Any] | None:
+        """The chart as a page holds it; None where no row has a value."""
+        some = where(rows, **self.among)
+        names = list(dict.fromkeys(row.get("domain") for row in some))
+        lines = [_line(name, where(some, domain=name) if name is not None else some, layers) for name in names]
+        lines = [line for line in lines if np.isfinite(line["value"]).any()]
+        if not lines:
+            return None
+        about = {"statistic": self.statistic, "title": self.title, "meaning": self.meaning, "unit": self.unit}
+        return {**about, "lines": lines}
+
+
+def _line(name: str | None, rows: Sequence[Row], layers: Sequence[int]) -> dict[str, Any]:
+    axes = {"layer": layers}
+    chances = {null: pivot_or_none(rows, f"null_{null}", axes) for null in NULLS}
+    return {
+        "domain": ALL if name is None else name,
+        "value": pivot(rows, "value", axes),
+        "lo": pivot_or_none(rows, "lo", axes),
+        "hi": pivot_or_none(rows, "hi", axes),
+        "nulls": [{"name": null, "value": value} for null, value in chances.items() if value is not None],
+        "n": max((row["n"] for row in rows), default=0),
+    }
+
+
+Compute = Callable[[], list[Row]]
+
+
+COURSES = (
+    Course(
+        statistic="conditional-information",
+        title="What the token tells",
+        meaning="Information of the token's id on its expert, of the entropy's bits; chance taken off.",
+        unit="bits",
+        among={"measure": "token"},
+    ),
+    Course(
+        statistic="conditional-information",
+        title="What the domain tells beyond the token",
+        meaning="Information of the domain on the expert once the token is known. Small beside the token's: syntax, "
+        "not topic.",
+        unit="bits",
+        among={"measure": "domain-given-token"},
+    ),
+    Course(
+        statistic="conditional-information",
+        title="How many bits an expert's number has",
+        meaning="Entropy of the first choice; the orange line is that of even use.",
+        unit="bits",
+        among={"measure": "entropy"},
+    ),
+    Course(
+        statistic="vocabulary-specialisation",
+        title="Guessing the expert from the token",
+        meaning="How often a token goes where its id went most often in the other half of the documents; the marginal "
+        "chance is one guess for all ids.",
+        unit="share",
+        among={"measure": "held-out"},
+    ),
+    Course(
+        statistic="word-agreement",
+        title="Within a word",
+        meaning="How often the next part of the same word has the same first choice.",
+        unit="share",
+        among={"measure": "within-words"},
+    ),
+    Course(
+        statistic="word-agreement",
+        title="From word to word",
+        meaning="The same where one word ends and the next begins.",
+        unit="share",
+        among={"measure": "between-words"},
+    ),
+    Course(
+        statistic="word-agreement",
+        title="Indentation",
+        meaning="Chance that two tokens of white space at the beginning of a line share their first choice.",
+        unit="share",
+        among={"measure": "indentation"},
+    ),
+    Course(
+        statistic="confidence",
+        title="Weight of the first choice",
+        meaning="How much the first expert counts in the mix; half means that the second counts as much.",
+        unit="share",
+        among={"measure": "first-weight"},
+    ),
+    Course(
+        statistic="confidence",
+        title="Effective experts",
+        meaning="How many evenly weighed experts the choice is worth: exp of its entropy.",
+        unit="number",
+        among={"measure": "effective-experts"},
+    ),
+    Course(
+        statistic="local-consistency",
+        title="Local consistency",
+        meaning="How well the best fixed set of experts serves a stretch of tokens.",
+        unit="share",
+    ),
+)
