@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from octavo import __version__
-from octavo.cli import chat, convert, demo, generate, inspect, score, train, verify
+from octavo.cli import chat, convert, demo, generate, import_, inspect, report, score, sql, stats, trace, train, verify
 from octavo.cli.exits import INTERRUPTED, OK, USAGE, complain, drop_output, guarded
 from octavo.cli.flags import SWITCH, expand
 
@@ -23,6 +23,11 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     convert.convert,
     verify.verify,
     train.train,
+    trace.trace,
+    stats.stats,
+    sql.sql,
+    report.report,
+    import_.import_,
 )
 
 app = typer.Typer(
@@ -33,7 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in COMMANDS:
-    app.command()(expand(guarded(_command)))
+    # A command that is named as a word of Python has an underscore behind its name there.
+    app.command(_command.__name__.strip("_"))(expand(guarded(_command)))
 
 
 def _print_version(wanted: bool) -> None:

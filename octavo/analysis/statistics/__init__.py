@@ -9,6 +9,7 @@ from octavo.analysis.statistics.assignment_share import assignment_share
 from octavo.analysis.statistics.coactivation import coactivation
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.load import load
+from octavo.analysis.statistics.placement import placement
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row, Statistic
 
@@ -33,6 +34,11 @@ CATALOGUE: dict[str, Statistic] = {
     "load": Statistic(
         function=load,
         meaning="how evenly experts are used, and the losses that watch over it",
+        accumulated=True,
+    ),
+    "placement": Statistic(
+        function=placement,
+        meaning="what the trace would cost with the experts spread over several GPUs",
         accumulated=True,
     ),
 }
