@@ -1,0 +1,168 @@
+"""TokenCounts: how often each token id was sent to each expert, N(x, e), layer by layer; of a trace, or of a table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, Integer
+
+from octavo.analysis.chunk import Chunk
+from octavo.analysis.selection import Selection
+from octavo.analysis.source import TraceSource
+from octavo.errors import TraceError
+
+TARGETS = ("input", "predicted", "next")
+CHOICES = ("first", "either")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCounts:
+    """Counts of X token ids in L layers of E experts.
+
+    ``count_LXE[l, x, e]`` tokens with id ``id_X[x]`` chose expert e: as their first choice where ``choice`` is "first",
+    as any of their k where it is "either". ``layers`` are the model's own numbers.
+    """
+
+    id_X: Int64[np.ndarray, "X"]
+    count_LXE: Int64[np.ndarray, "L X E"]
+    layers: tuple[int, ...]
+    choice: str
+    k: int
+
+    def __post_init__(self) -> None:
+        wanted = (len(self.layers), len(self.id_X))
+        if self.count_LXE.ndim != 3 or self.count_LXE.shape[:2] != wanted:
+            raise TraceError(f"token counts have shape {self.count_LXE.shape}: want {wanted} and the experts")
+        if self.choice not in CHOICES:
+            raise TraceError(f"no choice {self.choice!r}: want one of {', '.join(CHOICES)}")
+
+    @property
+    def per_token(self) -> int:
+        """How many experts of a token are counted: 1 or k."""
+        return 1 if self.choice == "first" else self.k
+
+    def token_X(self, place: int) -> Float64[np.ndarray, "X"]:
+        """N(x): how many tokens have each id, in the layer at ``place``."""
+        return np.asarray(self.count_LXE[place].sum(axis=1) / self.per_token)
+
+    def with_at_least(self, min_count: int) -> "TokenCounts":
+        """The same without the ids that occur less often than ``min_count`` times."""
+        kept_X = self.token_X(0) >= min_count
+        return replace(self, id_X=self.id_X[kept_X], count_LXE=self.count_LXE[:, kept_X])
+
+    @classmethod
+    def of_table(
+        cls, count_LVE: Integer[np.ndarray, "L V E"], *, layers: tuple[int, ...], k: int, choice: str = "either"
+    ) -> "TokenCounts":
+        """Takes a table with a row for every id of a vocabulary, such as those published with OLMoE."""
+        seen_V = np.flatnonzero(count_LVE.any(axis=(0, 2)))
+        return cls(id_X=seen_V, count_LXE=count_LVE[:, seen_V].astype(np.int64), layers=layers, choice=choice, k=k)
+
+
+@dataclass(slots=True)
+class _Table:
+    """A table that gets a row for every id it meets."""
+
+    num_layers: int
+    num_experts: int
+    row_V: Int64[np.ndarray, "V"] = field(default_factory=lambda: np.full(0, -1))
+    ids: list[int] = field(default_factory=list)
+    count_LRE: Int64[np.ndarray, "L R E"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.count_LRE = np.zeros((self.num_layers, 0, self.num_experts), np.int64)
+
+    def rows_T(self, id_T: Integer[np.ndarray, "T"]) -> Int64[np.ndarray, "T"]:
+        """The row of each id, new ones made."""
+        if id_T.size and (most := int(id_T.max())) >= len(self.row_V):
+            self.row_V = np.concatenate([self.row_V, np.full(most + 1 - len(self.row_V), -1)])
+        fresh = np.flatnonzero(np.bincount(id_T, minlength=len(self.row_V)).astype(bool) & (self.row_V < 0))
+        self.row_V[fresh] = np.arange(len(self.ids), len(self.ids) + len(fresh))
+        self.ids += fresh.tolist()
+        if len(self.ids) > self.count_LRE.shape[1]:
+            grown = np.zeros((self.num_layers, 2 * len(self.ids), self.num_experts), np.int64)
+            grown[:, : self.count_LRE.shape[1]] = self.count_LRE
+            self.count_LRE = grown
+        return np.asarray(self.row_V[id_T])
+
+    def of(self, id_X: Int64[np.ndarray, "X"]) -> Int64[np.ndarray, "L X E"]:
+        """The counts of some ids; 0 for those never met."""
+        row_X = np.full(len(id_X), -1)
+        known_X = id_X < len(self.row_V)
+        row_X[known_X] = self.row_V[id_X[known_X]]
+        found_LXE = np.zeros((self.num_layers, len(id_X), self.num_experts), np.int64)
+        found_LXE[:, row_X >= 0] = self.count_LRE[:, row_X[row_X >= 0]]
+        return found_LXE
+
+    def add(self, id_T: Integer[np.ndarray, "T"], expert_LTK: Integer[np.ndarray, "L T K"]) -> None:
+        """Counts every rank that is given."""
+        row_T = self.rows_T(id_T)
+        cells = self.count_LRE.shape[1] * self.num_experts
+        for layer in range(self.num_layers):
+            for rank in range(expert_LTK.shape[2]):
+                cell_T = row_T * self.num_experts + expert_LTK[layer, :, rank]
+                flat = self.count_LRE[layer].reshape(-1)
+                if cells <= 8 * len(cell_T):
+                    flat += np.bincount(cell_T, minlength=cells)
+                else:
+                    cell, count = np.unique(cell_T, return_counts=True)
+                    flat[cell] += count
+
+
+def token_counts(
+    source: TraceSource, *, selection: Selection | None = None, choice: str = "first", target: str = "input"
+) -> TokenCounts:
+    """Counts a trace in one pass; the memory grows with the ids that occur, not with tokens.
+
+    ``target`` says which id stands for a token: its own ("input"), the one the model held likeliest to come next
+    ("predicted"), or the one that came ("next"). Raises TraceError where the trace does not have it.
+    """
+    return halves(source, selection=selection, choice=choice, target=target)[2]
+
+
+def halves(
+    source: TraceSource, *, selection: Selection | None = None, choice: str = "first", target: str = "input"
+) -> tuple[TokenCounts, TokenCounts, TokenCounts]:
+    """The counts of the documents with an even number, of those with an odd one, and of all; all three of the same ids.
+
+    What is learnt from one half can be tried on the other.
+    """
+    selection = selection or Selection()
+    if choice not in CHOICES:
+        raise TraceError(f"no choice {choice!r}: want one of {', '.join(CHOICES)}")
+    manifest, layers = source.manifest, selection.layers_of(source.manifest)
+    ranks = manifest.num_experts_per_tok if choice == "either" else 1
+    tables = _Table(len(layers), manifest.num_experts), _Table(len(layers), manifest.num_experts)
+    for chunk, id_T, keep_T in targets(source, selection, target):
+        odd_T = (chunk.document_S % 2).astype(bool)[chunk.place_T]
+        for table, half_T in zip(tables, (keep_T & ~odd_T, keep_T & odd_T), strict=True):
+            table.add(id_T[half_T], chunk.expert_LTK[:, half_T, :ranks])
+    id_X = np.union1d(*(table.ids for table in tables)).astype(np.int64)
+    even, odd = (
+        TokenCounts(id_X=id_X, count_LXE=table.of(id_X), layers=layers, choice=choice, k=manifest.num_experts_per_tok)
+        for table in tables
+    )
+    return even, odd, replace(even, count_LXE=even.count_LXE + odd.count_LXE)
+
+
+def targets(
+    source: TraceSource, selection: Selection, target: str
+) -> Iterator[tuple[Chunk, Int64[np.ndarray, "T"], Bool[np.ndarray, "T"]]]:
+    """Yields each chunk with the id that stands for each token and whether it counts."""
+    if target not in TARGETS:
+        raise TraceError(f"no target {target!r}: want one of {', '.join(TARGETS)}")
+    if not source.manifest.has_tokens:
+        raise TraceError("a trace without token ids: what depends on the words cannot be had from it")
+    if target == "predicted" and not source.manifest.has_predictions:
+        raise TraceError("a trace without the predicted ids: record it with --predictions, or take the target 'next'")
+    for chunk in selection.chunks(source, predictions=target == "predicted"):
+        keep_T = selection.token_T(chunk)
+        assert chunk.token_T is not None
+        id_T = chunk.token_T.astype(np.int64)
+        if target == "predicted":
+            assert chunk.prediction_T is not None
+            id_T = chunk.prediction_T.astype(np.int64)
+        elif target == "next":
+            id_T = np.append(id_T[1:], 0)
+            keep_T = np.append(selection.pair_T(chunk), False)
+        yield chunk, id_T, keep_T
