@@ -1,0 +1,113 @@
+"""The figures by name: what each shows, and how it is made from a trace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from octavo.analysis.accumulators import Accumulators
+from octavo.analysis.figures.excerpts import Worded, read_excerpts
+from octavo.analysis.figures.figure import Figure, middle_layers
+from octavo.analysis.figures.flow import transition_maps
+from octavo.analysis.figures.loads import load_by_layer
+from octavo.analysis.figures.repetition import repetition_by_layer, repetition_table
+from octavo.analysis.figures.shares import share_bars, share_map
+from octavo.analysis.figures.text import coloured_text
+from octavo.analysis.selection import Selection
+from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.assignment_share import assignment_share
+from octavo.analysis.statistics.intervals import Intervals
+from octavo.analysis.statistics.load import load
+from octavo.analysis.statistics.repetition import repetition
+from octavo.analysis.statistics.transitions import transitions
+from octavo.errors import TraceError
+
+Source = TraceSource | Accumulators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What of a trace a figure is to show, and with which intervals; ``tokens``, ``document`` are for coloured text."""
+
+    selection: Selection
+    intervals: Intervals | None = None
+    tokens: int = 130
+    document: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """An entry of the catalogue: ``few_layers`` says that without a wish it shows the first, middle and last layer."""
+
+    make: Callable[[Source, Wish], Figure]
+    meaning: str
+    few_layers: bool = False
+
+
+def figure(source: Source, name: str, wish: Wish) -> Figure:
+    """Makes the figure called ``name`` of a trace; raises TraceError for a name or a wish that cannot be had."""
+    if name not in FIGURES:
+        raise TraceError(f"no figure {name!r}: want one of {', '.join(FIGURES)}")
+    selection = wish.selection
+    if FIGURES[name].few_layers and selection.layers is None:
+        selection = replace(selection, layers=middle_layers(source.manifest.layers))
+    return FIGURES[name].make(source, replace(wish, selection=selection))
+
+
+def _figure_7(source: Source, wish: Wish) -> Figure:
+    rows = assignment_share(source, selection=wish.selection, intervals=wish.intervals, choice=["either"])
+    return share_bars(rows)
+
+
+def _figure_9(source: Source, wish: Wish) -> Figure:
+    choices = ("either", "first", "second")
+    rows = assignment_share(source, selection=wish.selection, intervals=wish.intervals, choice=choices)
+    return share_bars(rows, choices=choices, name="figure-9")
+
+
+def _share_map(source: Source, wish: Wish) -> Figure:
+    rows = assignment_share(source, selection=wish.selection, intervals=wish.intervals, choice=["either"])
+    return share_map(rows)
+
+
+def _figure_8(source: Source, wish: Wish) -> Figure:
+    if not isinstance(source, Worded):
+        raise TraceError("coloured text wants the rows of a trace, and here are counts only")
+    selection = wish.selection
+    excerpts = read_excerpts(
+        source,
+        domains=selection.domains or selection.domains_of(source)[:3],
+        layers=selection.layers_of(source.manifest),
+        num_tokens=wish.tokens,
+        document=wish.document,
+    )
+    return coloured_text(excerpts, num_experts=source.manifest.num_experts)
+
+
+def _table_5(source: Source, wish: Wish) -> Figure:
+    return repetition_table(repetition(source, selection=wish.selection, intervals=wish.intervals))
+
+
+def _figure_10(source: Source, wish: Wish) -> Figure:
+    return repetition_by_layer(repetition(source, selection=wish.selection, intervals=wish.intervals))
+
+
+def _transitions(source: Source, wish: Wish) -> Figure:
+    # Counts know the next layer only; rows give any pair of the layers that are shown.
+    return transition_maps(transitions(source, selection=wish.selection))
+
+
+def _load(source: Source, wish: Wish) -> Figure:
+    measure = ("max-violation",)
+    rows = load(source, selection=wish.selection, intervals=wish.intervals, measure=measure)
+    return load_by_layer(rows, together=load(source, selection=wish.selection, measure=measure, by="all"))
+
+
+FIGURES = {
+    "figure-7": Kind(make=_figure_7, meaning="shares of the experts by domain, as bars", few_layers=True),
+    "figure-8": Kind(make=_figure_8, meaning="texts in the colours of the experts that read them", few_layers=True),
+    "figure-9": Kind(make=_figure_9, meaning="shares by first, second and either choice", few_layers=True),
+    "figure-10": Kind(make=_figure_10, meaning="how often neighbours repeat an expert, layer by layer"),
+    "table-5": Kind(make=_table_5, meaning="how often neighbours repeat an expert, by domain", few_layers=True),
+    "share-map": Kind(make=_share_map, meaning="shares of the experts in all layers at once"),
+    "transitions": Kind(make=_transitions, meaning="from the experts of one layer to those of the next"),
+    "load": Kind(make=_load, meaning="how unevenly the experts of each layer are used"),
+}

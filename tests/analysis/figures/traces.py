@@ -1,0 +1,23 @@
+"""Small traces to draw, and the text of what was drawn."""
+
+from pathlib import Path
+
+from octavo.analysis.figures.figure import Figure
+from tests.analysis.synthetic import MemoryTrace, uniform
+
+
+def many_domains(number: int, *, tokens: int = 100, **fields: object) -> MemoryTrace:
+    """Domains of four documents each, routed by chance through three layers."""
+    documents = [
+        uniform(tokens, num_layers=3, seed=10 * place + each, domain=f"domain {place}", name=str(each), vocabulary=26)
+        for place in range(number)
+        for each in range(4)
+    ]
+    return MemoryTrace(documents, tokens={each: bytes([97 + each]) for each in range(26)}, **fields)  # type: ignore[arg-type]
+
+
+def svg_of(figure: Figure, folder: Path) -> str:
+    """The figure as SVG, whose words stand in it as text."""
+    figure.save(folder / "figure.svg")
+    figure.save(folder / "figure.png")
+    return (folder / "figure.svg").read_text(encoding="utf-8")
