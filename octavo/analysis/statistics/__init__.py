@@ -12,6 +12,7 @@ from octavo.analysis.statistics.load import load
 from octavo.analysis.statistics.placement import placement
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row, Statistic
+from octavo.analysis.statistics.specialisation import domain_specialisation
 
 __all__ = ["CATALOGUE", "Intervals", "Row", "Selection", "Statistic"]
 
@@ -29,6 +30,11 @@ CATALOGUE: dict[str, Statistic] = {
     "co-activation": Statistic(
         function=coactivation,
         meaning="which experts of a layer are chosen together",
+        accumulated=True,
+    ),
+    "domain-specialisation": Statistic(
+        function=domain_specialisation,
+        meaning="whether a domain's tokens go to other experts than another domain's",
         accumulated=True,
     ),
     "load": Statistic(
