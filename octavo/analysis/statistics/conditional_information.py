@@ -16,24 +16,34 @@ from statistics import NormalDist
 import numpy as np
 from jaxtyping import Float64
 
+from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
-from octavo.analysis.statistics.information import adjusted, entropy, jackknife_spread, mutual_information
+from octavo.analysis.statistics.counted import expect_ranks
+from octavo.analysis.statistics.information import (
+    adjusted,
+    conditional_entropy,
+    entropy,
+    jackknife_spread,
+    mutual_information,
+)
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.rows import Row, row
+from octavo.analysis.statistics.token_counts import token_counts
 from octavo.analysis.statistics.words import Words, words_of
 from octavo.errors import TraceError
 
 MEASURES = ("entropy", "token", "domain", "domain-given-token")
 BIASES = ("permutation", "miller-madow", "none")
 GROUPS = 20
+DRAWS = 8  # of the chance of a table of counts
 DEALT = (
     1 << 22
 )  # tokens dealt out by chance in all: few times for a long trace, whose mean is steady, often for a short
 
 
 def conditional_information(
-    source: TraceSource,
+    source: TraceSource | Accumulators,
     *,
     selection: Selection | None = None,
     intervals: Intervals | None = None,
@@ -48,10 +58,14 @@ def conditional_information(
     with a domain deals the domains out to whole documents: what any grouping of these documents would give. Chance is
     0 for the token. ``max_tokens`` takes every second, third ... document of each domain, so that about
     so many tokens are left.
-    Intervals are those of the jackknife over 20 groups of documents. Raises TraceError for a trace without token ids.
+    Intervals are those of the jackknife over 20 groups of documents. Counts in place of rows
+    give no "domain-given-token" and no intervals. Raises TraceError for a trace without token ids.
     """
     if bias not in BIASES:
         raise TraceError(f"no bias {bias!r} to take off: want one of {', '.join(BIASES)}")
+    expect_ranks(source.manifest, ("first choice",), ("first choice",))
+    if isinstance(source, Accumulators):
+        return _accumulated(source, selection or source.selection, bias, np.random.default_rng(seed))
     selection = selection or Selection()
     words = words_of(source, selection, max_tokens)
     rng = np.random.default_rng(seed)
@@ -86,6 +100,28 @@ def conditional_information(
                     interval=ends,
                 )
             )
+    return rows
+
+
+def _accumulated(source: Accumulators, selection: Selection, bias: str, rng: np.random.Generator) -> list[Row]:
+    """The measures that need no domain of a token: counts do not hold which id was in which."""
+    counts = token_counts(source, selection=selection)
+    used_DLE = np.stack([source.table("rank", (domain,))[:, 0] for domain in source.domains])
+    rows = []
+    for place, layer in enumerate(counts.layers):
+        table_XE, n = counts.count_LXE[place], int(counts.count_LXE[place].sum())
+        token_X, used_E = table_XE.sum(axis=1), table_XE.sum(axis=0)
+        h, token = entropy(used_E), mutual_information(table_XE, miller_madow=bias == "miller-madow")
+        if n and bias == "permutation":
+            # As many tokens of each id, each drawing its expert whatever the id: as good as permuting them.
+            chance = [h - conditional_entropy(rng.multinomial(token_X, used_E / n)) for _ in range(DRAWS)]
+            token = adjusted(token, float(np.mean(chance)), h)
+        topic = mutual_information(used_DLE[:, source.layers.index(layer)], miller_madow=bias != "none")
+        found = (entropy(used_E, miller_madow=bias != "none"), token, topic)
+        even = (math.log2(source.manifest.num_experts), None, None)
+        zero = (None, 0.0 if bias == "permutation" else None, None)
+        for measure, value, most, chance_of in zip(MEASURES, found, even, zero, strict=False):
+            rows.append(row(layer=layer, measure=measure, value=value, n=n, null_uniform=most, null_shuffle=chance_of))
     return rows
 
 

@@ -14,20 +14,23 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from octavo.analysis.accumulators import Accumulators
+from octavo.analysis.accumulators.contents import UNITS
 from octavo.analysis.chunk import Chunk
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.counted import bare, counted
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.ratios import Ratios, by_document
-from octavo.analysis.statistics.rows import Row
+from octavo.analysis.statistics.rows import Row, row
 from octavo.errors import TraceError
 
 MEASURES = ("entropy", "effective-experts", "margin", "first-weight")
 
 
 def confidence(
-    source: TraceSource,
+    source: TraceSource | Accumulators,
     *,
     selection: Selection | None = None,
     intervals: Intervals | None = None,
@@ -37,8 +40,11 @@ def confidence(
 
     Without ``basis`` the logits are taken where the trace has them. The uniform null is that of equal logits: entropy
     ln E, E effective experts, no margin, and 1/K for the first weight (1/E where weights are not renormalised). Raises
-    TraceError where the trace has neither, or not what ``basis`` asks for.
+    TraceError where the trace has neither, or not what ``basis`` asks for. Counts in place of rows have no intervals
+    and no effective experts.
     """
+    if isinstance(source, Accumulators):
+        return _accumulated(source, selection or source.selection, basis)
     selection = selection or Selection()
     basis = _basis(source.manifest, basis)
     layers, found = selection.layers_of(source.manifest), Ratios()
@@ -75,7 +81,8 @@ def measures_TM(chunk: Chunk, place: int, *, manifest: TraceManifest, basis: str
     greatest_TE = np.sort(probability_TE, axis=1)[:, ::-1]
     second_T = greatest_TE[:, 1] if greatest_TE.shape[1] > 1 else np.zeros(len(greatest_TE))
     if chunk.weight_LTK is not None:
-        first_T = chunk.weight_LTK[place, :, 0].astype(np.float64)
+        weight_TK = chunk.weight_LTK[place].astype(np.float64)
+        first_T = weight_TK[:, 0] if manifest.rank_ordered else weight_TK.max(axis=1)
     else:
         kept_T = greatest_TE[:, : manifest.num_experts_per_tok].sum(axis=1) if manifest.renormalized else 1.0
         first_T = greatest_TE[:, 0] / kept_T
@@ -91,6 +98,26 @@ def probabilities_TE(logits_TE: Float64[np.ndarray, "T E"], score_function: str)
     else:
         raise TraceError(f"the score function {score_function!r} of this trace is unknown: want softmax or sigmoid")
     return np.asarray(score_TE / score_TE.sum(axis=1, keepdims=True))
+
+
+def _accumulated(source: Accumulators, selection: Selection, basis: str | None) -> list[Row]:
+    """The means that counts keep: of the margin and the entropy where there were logits, of w_1 where weights."""
+    found = counted(source, selection=selection, intervals=None, contents=bare(), by_document={})
+    basis = _basis(source.manifest, basis)
+    num_experts, rows = source.manifest.num_experts, []
+    kept = {"first-weight": (0, 1.0)} if source.manifest.has_weights else {}
+    if basis == "logits":
+        kept = {"entropy": (2, float(np.log(max(2, num_experts)))), "margin": (1, 1.0), **kept}
+    even = dict(zip(MEASURES, _equal_logits(source.manifest, basis), strict=True))
+    for group in found.groups("domain"):
+        tokens = int(source.table("tokens", group.domains))
+        sums_L3 = source.table("confidence", group.domains)
+        for place, layer in found.places():
+            for measure, (column, unit) in kept.items():
+                value = int(sums_L3[place, column]) / UNITS * unit / max(tokens, 1)
+                keys: dict[str, Any] = {"domain": group.name, "layer": layer, "measure": measure, "basis": basis}
+                rows.append(row(**keys, value=value, n=tokens, null_uniform=even[measure]))
+    return rows
 
 
 def _basis(manifest: TraceManifest, wanted: str | None) -> str:

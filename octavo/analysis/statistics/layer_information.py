@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int64
 
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.counted import expect_ranks
 from octavo.analysis.statistics.information import jackknife_spread, mutual_information
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.rows import Row, row
@@ -29,6 +30,7 @@ def layer_information(
     20 groups of documents.
     """
     selection = selection or Selection()
+    expect_ranks(source.manifest, ("first choice",), ("first choice",))
     layers, num_experts = selection.layers_of(source.manifest), source.manifest.num_experts
     ways = [(left, right) for left in range(len(layers)) for right in range(left, len(layers))]
     groups = 1 if intervals is None else GROUPS

@@ -12,6 +12,7 @@ from jaxtyping import Int64, Integer
 
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.counted import expect_ranks
 from octavo.analysis.statistics.information import entropy
 from octavo.analysis.statistics.intervals import Intervals, generator
 from octavo.analysis.statistics.rows import Row, row
@@ -36,6 +37,7 @@ def paths(
     if top < 0:
         raise TraceError(f"the {top} most frequent paths: want 0 or more")
     selection = selection or Selection()
+    expect_ranks(source.manifest, ("first choice",), ("first choice",))
     parts: dict[str, list[np.ndarray]] = {}
     for chunk in selection.chunks(source):
         kept_LT = chunk.expert_LTK[:, selection.token_T(chunk), 0]

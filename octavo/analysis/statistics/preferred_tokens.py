@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64
 
+from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.intervals import Intervals
@@ -25,7 +26,7 @@ ORDERS = ("score", "share", "count")
 
 
 def preferred_tokens(
-    source: TraceSource,
+    source: TraceSource | Accumulators,
     *,
     selection: Selection | None = None,
     intervals: Intervals | None = None,

@@ -20,6 +20,8 @@ from octavo.analysis.statistics.ratios import Ratios, by_document
 from octavo.analysis.statistics.rows import Row
 from octavo.errors import TraceError
 
+CHOICES = ("first", "set")
+
 
 def saturation(
     source: TraceSource,
@@ -31,7 +33,8 @@ def saturation(
 ) -> list[Row]:
     """How much of its experts a token keeps from ``source`` to ``other``, by domain, layer and choice.
 
-    ``choice`` is "first" (the first choice is the same) or "set" (the share of the k experts that are the same). The
+    ``choice`` is "first" (the first choice is the same; left out where a trace does not know it) or "set" (the share of
+    the k experts that are the same). The
     marginal null takes two independent tokens' choices with the frequencies of each trace. ``compat="olmoe"`` counts
     every token, control tokens and the beginning of the text too, as OLMoE's script does. Raises TraceError where the
     traces are not of the same tokens, or of models with other experts or layers.
@@ -48,14 +51,14 @@ def saturation(
         found.add(ours.domain, by_document(above_TX, ours.start_S1), np.repeat(kept_S1, above_TX.shape[1], axis=1))
         use_first.add(ours, theirs, keep_T, ranks=1)
         use_set.add(ours, theirs, keep_T, ranks=coding.k)
-    keys: list[dict[str, Any]] = [{"layer": layer, "choice": choice} for choice in ("first", "set") for layer in layers]
+    keys: list[dict[str, Any]] = [{"layer": layer, "choice": choice} for choice in CHOICES for layer in layers]
     uniform = [nulls.first(coding.num_experts)] * len(layers)
     uniform += [nulls.share_of_tokens(coding.num_experts, coding.k)] * len(layers)
     rows = []
     for domain in found.sums.parts:
         chance = [*use_first.meeting(domain), *(use_set.meeting(domain) * coding.k)]
         rows += found.rows(domain, keys, intervals=intervals, nulls={"null_uniform": uniform, "null_marginal": chance})
-    return rows
+    return _known(rows, source, other)
 
 
 def flips(
@@ -81,15 +84,13 @@ def flips(
         above_TX = np.concatenate(flips_XT).T & keep_T[:, None]
         kept_S1 = by_document(keep_T[:, None], ours.start_S1)
         found.add(ours.domain, by_document(above_TX, ours.start_S1), np.repeat(kept_S1, above_TX.shape[1], axis=1))
-    keys: list[dict[str, Any]] = [
-        {"layer": layer, "choice": choice} for choice in ("first", "set") for layer in [*layers, None]
-    ]
+    keys: list[dict[str, Any]] = [{"layer": layer, "choice": choice} for choice in CHOICES for layer in [*layers, None]]
     same = (1 / coding.num_experts, nulls.order_free(coding.num_experts, coding.k))
     uniform = [1 - each**power for each in same for power in [1] * len(layers) + [len(layers)]]
     rows = []
     for domain in found.sums.parts:
         rows += found.rows(domain, keys, intervals=intervals, nulls={"null_uniform": uniform})
-    return rows
+    return _known(rows, source, other)
 
 
 class _Use:
@@ -115,6 +116,12 @@ class _Use:
         ours_LE, theirs_LE = count_2LE
         choices_L1 = np.maximum(ours_LE.sum(axis=1, keepdims=True), 1)
         return np.asarray((ours_LE * theirs_LE / choices_L1**2).sum(axis=1))
+
+
+def _known(rows: list[Row], source: TraceSource, other: TraceSource) -> list[Row]:
+    """Without the rows of first choices where nobody knows which of an engine's experts came first."""
+    ranked = source.manifest.rank_ordered is True and other.manifest.rank_ordered is True
+    return [each for each in rows if ranked or each["choice"] != "first"]
 
 
 def _selection(selection: Selection | None, compat: str | None) -> Selection:

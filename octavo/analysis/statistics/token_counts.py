@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Integer
 
+from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.chunk import Chunk
+from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.counted import bare, counted, expect_ranks
 from octavo.errors import TraceError
 
 TARGETS = ("input", "predicted", "next")
@@ -110,13 +113,20 @@ class _Table:
 
 
 def token_counts(
-    source: TraceSource, *, selection: Selection | None = None, choice: str = "first", target: str = "input"
+    source: TraceSource | Accumulators,
+    *,
+    selection: Selection | None = None,
+    choice: str = "first",
+    target: str = "input",
 ) -> TokenCounts:
     """Counts a trace in one pass; the memory grows with the ids that occur, not with tokens.
 
     ``target`` says which id stands for a token: its own ("input"), the one the model held likeliest to come next
-    ("predicted"), or the one that came ("next"). Raises TraceError where the trace does not have it.
+    ("predicted"), or the one that came ("next"). Raises TraceError where the trace does not have it; counts in place of
+    rows know the input only, of all domains together.
     """
+    if isinstance(source, Accumulators):
+        return _accumulated(source, selection or source.selection, choice, target)
     return halves(source, selection=selection, choice=choice, target=target)[2]
 
 
@@ -128,8 +138,7 @@ def halves(
     What is learnt from one half can be tried on the other.
     """
     selection = selection or Selection()
-    if choice not in CHOICES:
-        raise TraceError(f"no choice {choice!r}: want one of {', '.join(CHOICES)}")
+    _expect_choice(source.manifest, choice)
     manifest, layers = source.manifest, selection.layers_of(source.manifest)
     ranks = manifest.num_experts_per_tok if choice == "either" else 1
     tables = _Table(len(layers), manifest.num_experts), _Table(len(layers), manifest.num_experts)
@@ -143,6 +152,23 @@ def halves(
         for table in tables
     )
     return even, odd, replace(even, count_LXE=even.count_LXE + odd.count_LXE)
+
+
+def _accumulated(source: Accumulators, selection: Selection, choice: str, target: str) -> TokenCounts:
+    _expect_choice(source.manifest, choice)
+    found = counted(source, selection=selection, intervals=None, contents=bare(), by_document={})
+    if target != "input" or found.selection.domains_among(source.domains) != source.domains:
+        raise TraceError("counts without rows know each token's own id, in all domains together: keep the rows")
+    table_LVKE = source.table("vocabulary")[[place for place, _ in found.places()]]
+    table_LVE = table_LVKE[:, :, 0] if choice == "first" else table_LVKE.sum(axis=2)
+    k = source.manifest.num_experts_per_tok
+    return TokenCounts.of_table(table_LVE, layers=found.layers, k=k, choice=choice)
+
+
+def _expect_choice(manifest: TraceManifest, choice: str) -> None:
+    if choice not in CHOICES:
+        raise TraceError(f"no choice {choice!r}: want one of {', '.join(CHOICES)}")
+    expect_ranks(manifest, (choice,), ("first",))
 
 
 def targets(

@@ -18,6 +18,7 @@ from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.chunk import Chunk
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.counted import bare, counted, expect_ranks
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
 from octavo.analysis.statistics.rows import Row, row
 from octavo.errors import TraceError
@@ -39,18 +40,20 @@ def transitions(
 
     ``steps`` is how many MoE layers further the next layer is, or a list of pairs of layers, such as
     ``[(0, 7), (7, 15)]``. The marginal null is how often the next layer chooses the expert at all.
-    ``compat="olmoe-code"`` is ``pairs="same-rank"``. Raises TraceError for layers that the trace does not have.
+    ``compat="olmoe-code"`` is ``pairs="same-rank"``. Counts in place of
+    rows give no intervals. Raises TraceError for layers that the trace does not have.
     """
     if compat not in (None, "olmoe-code"):
         raise TraceError(f"no convention {compat!r} for transitions: want 'olmoe-code', or none")
     pairs = "same-rank" if compat else pairs
+    expect_ranks(source.manifest, (pairs,), ("first", "same-rank"))
     if pairs not in PAIRS:
         raise TraceError(f"no pairs {pairs!r}: want one of {', '.join(PAIRS)}")
     layers, num_experts = (selection or Selection()).layers_of(source.manifest), source.manifest.num_experts
     ways = layer_pairs(layers, steps)
     if isinstance(source, Accumulators):
-        if steps != 1 or intervals is not None:
-            raise TraceError("counts without rows know the next layer only, and no intervals of it: keep the rows")
+        if steps != 1:
+            raise TraceError("counts without rows know the next layer only: take one step, or keep the rows")
         tables = _accumulated(source, selection or source.selection, pairs)
         return [
             each
@@ -120,7 +123,8 @@ def _ranks(pairs: str, k: int) -> list[tuple[int, int]]:
 
 def _accumulated(source: Accumulators, selection: Selection, pairs: str) -> dict[str, Int64[np.ndarray, "W E E"]]:
     """From the routes of neighbouring layers to pairs of experts."""
-    places = [source.layers.index(layer) for layer in selection.layers_of(source.manifest)]
+    counts = counted(source, selection=selection, intervals=None, contents=bare(), by_document={})
+    places = [place for place, _ in counts.places()]
     if places != list(range(places[0], places[0] + len(places))):
         raise TraceError("counts of neighbouring layers only: choose layers that follow each other, or keep the rows")
     expert_CK, num_experts = source.coding.expert_CK(), source.coding.num_experts

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.ratios import Ratios, by_document
 from octavo.analysis.statistics.rows import Row, row
-from octavo.analysis.statistics.token_counts import TokenCounts, halves, targets
+from octavo.analysis.statistics.token_counts import TokenCounts, halves, targets, token_counts
 from octavo.errors import TraceError
 
 MIN_COUNT = 10
@@ -31,7 +32,7 @@ DRAWS = 32
 
 
 def vocabulary_specialisation(
-    source: TraceSource,
+    source: TraceSource | Accumulators,
     *,
     selection: Selection | None = None,
     intervals: Intervals | None = None,
@@ -46,8 +47,12 @@ def vocabulary_specialisation(
     ``null_shuffle`` is what chance gives, 0 for the excess; the marginal null of "held-out" is what one expert for all
     ids would score. Only "held-out" has an interval: the greatest of counts drawn again is greater than that of the
     counts, so that no bootstrap can serve the others. ``compat="olmoe"`` gives the published form instead, with what
-    chance gives in it. Raises TraceError where the trace has no such ids.
+    chance gives in it. Counts in place of rows give no "held-out". Raises TraceError where the trace has no such ids.
     """
+    if isinstance(source, Accumulators):
+        counts = token_counts(source, selection=selection, choice=choice, target=target)
+        rows = specialisation_rows(counts, min_count=min_count, compat=compat)
+        return [{"target": target, **each} for each in rows]
     even, odd, both = halves(source, selection=selection, choice=choice, target=target)
     rows = specialisation_rows(both, min_count=min_count, compat=compat)
     if compat is None:

@@ -18,6 +18,7 @@ from octavo.analysis.chunk import Chunk
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics import nulls
+from octavo.analysis.statistics.counted import expect_ranks
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
 from octavo.analysis.statistics.ratios import Ratios, by_document
 from octavo.analysis.statistics.rows import Row, row
@@ -34,6 +35,7 @@ def word_agreement(
     of all the domain's tokens. Raises TraceError where the trace has no token ids or no vocabulary.
     """
     selection = selection or Selection()
+    expect_ranks(source.manifest, ("first choice",), ("first choice",))
     vocabulary = vocabulary_of(source)
     if not source.manifest.has_tokens or not vocabulary:
         raise TraceError("a trace without token ids or their spelling: it does not say what is a word")

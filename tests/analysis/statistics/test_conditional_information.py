@@ -1,8 +1,11 @@
 """The test of "syntax, not topic" tells a router that reads tokens from one that knows the domain."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.statistics.conditional_information import BIASES, conditional_information
 from octavo.analysis.statistics.information import conditional_entropy, entropy
 from octavo.analysis.statistics.intervals import Intervals
@@ -116,3 +119,22 @@ def test_bad_requests_are_refused() -> None:
     without_ids = DocumentRoutes(domain="x", name="a", expert_TLK=np.zeros((3, 1, 1), np.uint8))
     with pytest.raises(TraceError, match="without token ids"):
         conditional_information(MemoryTrace([without_ids]))
+
+
+def test_counts_without_rows_tell_of_tokens_and_domains_apart() -> None:
+    for trace in (by_tokens(), at_random()):
+        stated = replace(trace.manifest, vocab_size=501)
+        counts = Accumulators.over(MemoryTrace(trace.given, stated), contents=Contents(replicates=0))
+        found = {each["measure"]: each for each in conditional_information(counts)}
+        assert set(found) == {"entropy", "token", "domain"}
+        for each in conditional_information(trace):
+            if each["measure"] in found:
+                assert found[each["measure"]]["value"] == pytest.approx(each["value"], abs=0.01)
+                assert found[each["measure"]]["n"] == each["n"]
+
+
+def test_a_trace_that_does_not_know_who_came_first_is_refused() -> None:
+    trace = by_tokens()
+    unknown = MemoryTrace(trace.given, replace(trace.manifest, rank_ordered=None))
+    with pytest.raises(TraceError, match="nobody knows which expert came first"):
+        conditional_information(unknown)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.statistics.confidence import confidence
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.store import DocumentRoutes
@@ -93,3 +94,20 @@ def test_what_is_not_there_is_refused() -> None:
         confidence(MemoryTrace([routed(np.zeros((2, 8)))]), basis="weights")
     with pytest.raises(TraceError, match="no basis"):
         confidence(MemoryTrace([routed(np.zeros((2, 8)))]), basis="scores")
+
+
+def test_counts_without_rows_keep_the_means() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.sort(rng.random((50, 2)))[:, ::-1]
+    trace = MemoryTrace([routed(rng.normal(size=(50, 8)), weights=weights / weights.sum(axis=1, keepdims=True))])
+    counts = Accumulators.over(trace, contents=Contents(replicates=0, vocabulary=False))
+    wanted = values(trace)
+    found = {each["measure"]: each["value"] for each in confidence(counts)}
+    assert set(found) == {"entropy", "margin", "first-weight"}
+    assert found == pytest.approx({name: wanted[name] for name in found}, abs=1e-6)
+
+
+def test_where_ranks_are_unknown_the_greatest_weight_is_the_first() -> None:
+    made = document([(0, 1)] * 3, weight_TLK=np.tile(np.array([0.2, 0.8], np.float32), (3, 1, 1)))
+    trace = MemoryTrace([made], manifest_of([made], rank_ordered=None))
+    assert values(trace)["first-weight"] == pytest.approx(0.8)

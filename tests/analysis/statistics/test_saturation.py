@@ -94,3 +94,10 @@ def test_traces_that_cannot_be_compared_are_refused_in_one_line() -> None:
 def test_layers_can_be_chosen() -> None:
     trace = MemoryTrace([uniform(20, num_layers=3)])
     assert {each["layer"] for each in saturation(trace, trace, selection=Selection(layers=(2,)))} == {2}
+
+
+def test_first_choices_are_left_out_where_nobody_knows_them() -> None:
+    documents = [constant(5)]
+    unknown = MemoryTrace(documents, manifest_of(documents, rank_ordered=None))
+    for compare in (saturation, flips):
+        assert {each["choice"] for each in compare(MemoryTrace(documents), unknown)} == {"set"}

@@ -1,8 +1,11 @@
 """Counts by token id and expert are those of the trace, whatever stands for a token."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.statistics.token_counts import TokenCounts, halves, token_counts
 from octavo.analysis.store import DocumentRoutes
 from octavo.errors import TraceError
@@ -88,3 +91,19 @@ def test_what_the_trace_does_not_have_is_refused() -> None:
         TokenCounts(
             id_X=np.zeros(2, np.int64), count_LXE=np.zeros((1, 3, 8), np.int64), layers=(0,), choice="first", k=2
         )
+
+
+def test_counts_without_rows_hold_the_same_table() -> None:
+    trace = MemoryTrace(TRACE.given, replace(TRACE.manifest, vocab_size=100))
+    kept = Accumulators.over(trace, contents=Contents(replicates=0))
+    for choice in ("first", "either"):
+        assert as_dict(token_counts(kept, choice=choice)) == as_dict(token_counts(trace, choice=choice))
+    with pytest.raises(TraceError, match="each token's own id"):
+        token_counts(kept, target="next")
+
+
+def test_first_choices_want_known_ranks() -> None:
+    trace = MemoryTrace(TRACE.given, replace(TRACE.manifest, rank_ordered=None))
+    assert len(token_counts(trace, choice="either").id_X) == 3
+    with pytest.raises(TraceError, match="nobody knows which expert came first"):
+        token_counts(trace)

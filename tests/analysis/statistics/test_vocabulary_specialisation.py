@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.token_counts import TokenCounts
 from octavo.analysis.statistics.vocabulary_specialisation import (
@@ -14,7 +15,7 @@ from octavo.analysis.statistics.vocabulary_specialisation import (
 )
 from octavo.errors import TraceError
 from tests.analysis.statistics.mixtral import mixtral_counts
-from tests.analysis.synthetic import MemoryTrace, by_token, document, uniform
+from tests.analysis.synthetic import MemoryTrace, by_token, document, manifest_of, uniform
 
 
 def measures(rows: list[dict[str, Any]], result: str = "value") -> dict[str, Any]:
@@ -133,3 +134,11 @@ def test_the_real_mixtral_is_specialised_beyond_chance_and_more_so_deeper() -> N
     assert raw[15]["value"] == pytest.approx(0.831, abs=0.001)
     # More than half of what the raw form reports is what it would report of chance.
     assert raw[15]["null_shuffle"] == pytest.approx(0.580, abs=0.003)
+
+
+def test_counts_without_rows_give_all_but_the_held_out_share() -> None:
+    documents = [by_token([1, 2, 3, 4] * 20)]
+    trace = MemoryTrace(documents, manifest_of(documents, vocab_size=10))
+    counts = Accumulators.over(trace, contents=Contents(replicates=0))
+    wanted = [each for each in vocabulary_specialisation(trace) if each["measure"] != "held-out"]
+    assert vocabulary_specialisation(counts) == wanted
