@@ -1,0 +1,107 @@
+"""The report's page in a real browser: web/tests drive it in headless Chromium, on pages that are written here.
+
+They need node, Chromium and the packages of web/ (npm ci there); without one of them they are skipped, and say which.
+OCTAVO_PAGE_TESTS=1 makes that a failure, as in continuous integration.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from octavo.analysis.report import Told, write_report
+from octavo.analysis.report.embedding import fill_template
+from octavo.analysis.statistics.intervals import Intervals
+from tests.analysis.report.hostile import hostile_trace
+from tests.analysis.report.traces import PIECES, small_trace
+
+WEB = Path(__file__).parent.parent / "web"
+CHROMIUM = os.environ.get("OCTAVO_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+DOMAINS = tuple(f"domain_{number}" for number in range(10))
+FEW = Intervals(replicates=20)
+
+
+def need(*, browser: bool) -> str:
+    """The path of node; skips, or fails where the tests are asked for, when something is missing."""
+    node = shutil.which("node")
+    lacks = [
+        name
+        for name, there in (
+            ("node", node is not None),
+            ("web/node_modules (npm ci in web/)", (WEB / "node_modules").is_dir()),
+            (f"{CHROMIUM} (apt-get install chromium)", not browser or Path(CHROMIUM).exists()),
+        )
+        if not there
+    ]
+    if lacks:
+        said = f"the page is not looked at: no {', no '.join(lacks)}"
+        if os.environ.get("OCTAVO_PAGE_TESTS"):
+            pytest.fail(said)
+        pytest.skip(said)
+    assert node is not None
+    return node
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pages: one run, two, hostile strings, the largest that is promised, and the empty template."""
+    folder = tmp_path_factory.mktemp("pages")
+    one = Told(name="one", path="one.route", source=small_trace(), pieces=PIECES, names=names(small_trace()))
+    changed = small_trace(seed=1)
+    two = Told(name="two", path="two.route", source=swapped(), pieces=PIECES, names=names(changed))
+    write_report(one, folder / "one.html", title="One trace", intervals=FEW)
+    write_report([one, two], folder / "two.html", title="Two traces", intervals=FEW)
+    write_report(hostile_trace(), folder / "hostile.html", intervals=FEW)
+    write_report(large(), folder / "large.html", title="Large", intervals=FEW)
+    (folder / "empty.html").write_text(fill_template(None, title="Empty"), encoding="utf-8")
+    return folder
+
+
+def names(trace: object) -> dict[int, str]:
+    return {each.document: each.name for each in trace.documents()}  # type: ignore[attr-defined]
+
+
+def swapped() -> object:
+    """The small trace, in which every tenth token of layer 2 goes to its two experts the other way round."""
+    trace = small_trace()
+    for each in trace.given:
+        each.expert_TLK[::10, 2] = each.expert_TLK[::10, 2, ::-1]
+    return trace
+
+
+def large() -> Told:
+    """32 layers of 8 experts, 10 domains, and words of which many differ."""
+    trace = small_trace(domains=DOMAINS, each=4, length=1500, layers=32)
+    rng = np.random.default_rng(0)
+    letters = [chr(97 + each) for each in range(26)]
+    pieces = {token: (" " + "".join(rng.choice(letters, 9))).encode() for token in range(40)}
+    return Told(name="large", path="large.route", source=trace, pieces=pieces, names=names(trace))
+
+
+def test_the_largest_page_that_is_promised_is_at_most_two_megabytes(pages: Path) -> None:
+    assert (pages / "large.html").stat().st_size <= 2_000_000
+
+
+def test_the_committed_page_is_what_the_sources_build_to() -> None:
+    node = need(browser=False)
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version[1:].split(".")[0]) < 20:
+        pytest.skip(f"the page is built with node 20.19 or later, here is {version.strip()}")
+    vite = [node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "error"]
+    subprocess.run(vite, cwd=WEB, check=True)
+    done = subprocess.run([node, "scripts/page.mjs", "--compare"], cwd=WEB, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_in_a_browser(pages: Path) -> None:
+    node = need(browser=True)
+    env = {**os.environ, "OCTAVO_PAGES": str(pages), "OCTAVO_CHROMIUM": CHROMIUM}
+    files = [str(path.relative_to(WEB)) for path in sorted((WEB / "tests").glob("*.test.mjs"))]
+    assert files
+    done = subprocess.run(
+        [node, "--test", "--test-reporter=tap", *files], cwd=WEB, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
