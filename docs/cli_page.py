@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "cli.md"
-COMMANDS = ("demo", "generate", "chat", "score", "inspect", "convert", "verify", "train")
+WRITING = ("demo", "generate", "chat", "score", "inspect", "convert", "verify", "train")
+SEEING = ("trace", "stats", "sql", "report", "figure", "import")
+COMMANDS = (*WRITING, *SEEING)
 OPENING = """\
 # The command line
 

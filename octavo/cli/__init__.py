@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from octavo import __version__
-from octavo.cli import chat, convert, demo, generate, import_, inspect, report, score, sql, stats, trace, train, verify
+from octavo.cli import (
+    chat,
+    convert,
+    demo,
+    figure,
+    generate,
+    import_,
+    inspect,
+    report,
+    score,
+    sql,
+    stats,
+    trace,
+    train,
+    verify,
+)
 from octavo.cli.exits import INTERRUPTED, OK, USAGE, complain, drop_output, guarded
 from octavo.cli.flags import SWITCH, expand
 
@@ -27,6 +42,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     stats.stats,
     sql.sql,
     report.report,
+    figure.figure,
     import_.import_,
 )
 

@@ -44,7 +44,6 @@ STYLE: dict[str, Any] = {
     "lines.linewidth": 1.1,
     "lines.markersize": 3.2,
     "pdf.fonttype": 42,
-    "svg.fonttype": "none",
     "svg.hashsalt": "octavo",
     "text.parse_math": False,  # names of domains are text, whatever they hold
     "xtick.labelsize": 7,
@@ -61,7 +60,8 @@ class Figure:
     """One figure: ``caption`` says what was counted, on how much, and what chance would give.
 
     ``draw`` fills a sheet of ``width`` times ``height`` inches. ``table`` makes the cells of its LaTeX table, headings
-    first, where that is to be another than the rows as they are.
+    first, where that is to be another than the rows as they are. ``outlines`` says that letters in an SVG have to stand
+    to the hair, so that they are drawn, not written in whatever font the reader has.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Figure:
     width: float = 7.0
     height: float = 3.0
     table: Callable[[], Cells] | None = None
+    outlines: bool = False
 
     def save(self, path: Path) -> None:
         """Writes the figure in the form that the path's ending names; raises TraceError for another, or a full disk."""
@@ -97,7 +98,7 @@ class Figure:
         matplotlib, sheet_class = drawing()
         lines = textwrap.wrap(self.caption, width=int(self.width * 19.5))
         below = LINE * (len(lines) + 1)
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context({**STYLE, "svg.fonttype": "path" if self.outlines else "none"}):
             sheet = sheet_class(figsize=(self.width, self.height + below), layout="constrained", dpi=DPI)
             sheet.get_layout_engine().set(
                 rect=(0, below / (self.height + below), 1, self.height / (self.height + below))

@@ -60,6 +60,7 @@ def coloured_text(excerpts: Sequence[Excerpt], *, num_experts: int) -> Figure:
         ),
         rows=list(_rows(excerpts)),
         draw=draw,
+        outlines=True,
         width=2.9 * len(layers),
         height=0.75 + 0.125 * sum(lines) + 0.18 * len(lines),
     )

@@ -1,5 +1,6 @@
 """Small traces to draw, and the text of what was drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from octavo.analysis.figures.figure import Figure
@@ -17,7 +18,8 @@ def many_domains(number: int, *, tokens: int = 100, **fields: object) -> MemoryT
 
 
 def svg_of(figure: Figure, folder: Path) -> str:
-    """The figure as SVG, whose words stand in it as text."""
-    figure.save(folder / "figure.svg")
+    """The figure as SVG with its words as text; as it would be, and as PNG, it is saved too."""
+    replace(figure, outlines=False).save(folder / "figure.svg")
+    figure.save(folder / "own.svg")
     figure.save(folder / "figure.png")
     return (folder / "figure.svg").read_text(encoding="utf-8")
