@@ -15,6 +15,7 @@ from octavo.analysis.selection import Selection
 from octavo.errors import TraceError
 
 Table = Int64[np.ndarray, "..."]
+MANY = 8
 
 
 def chunk_tables(
@@ -150,8 +151,10 @@ def count_vocabulary(vocabulary_LVKE: Table, chunk: Chunk, selection: Selection)
     assert chunk.token_T is not None, "ids are looked at before they are counted"
     _, _, K, E = vocabulary_LVKE.shape
     keep_T = selection.token_T(chunk)
-    token_T = chunk.token_T[keep_T].astype(np.int64)
-    for place, vocabulary_VKE in enumerate(vocabulary_LVKE):
-        flat = vocabulary_VKE.reshape(-1)
-        for rank in range(K):
-            np.add.at(flat, (token_T * K + rank) * E + chunk.expert_LTK[place, keep_T, rank], 1)
+    place_TK = chunk.token_T[keep_T].astype(np.int64)[:, None] * (K * E) + np.arange(0, K * E, E)
+    for vocabulary_VKE, expert_TK in zip(vocabulary_LVKE, chunk.expert_LTK[:, keep_T], strict=True):
+        flat, number_N = vocabulary_VKE.reshape(-1), (place_TK + expert_TK).ravel()
+        if len(number_N) * MANY < len(flat):  # few tokens: cheaper one by one than a pass over the whole vocabulary
+            np.add.at(flat, number_N, 1)
+        else:
+            flat += np.bincount(number_N, minlength=len(flat))

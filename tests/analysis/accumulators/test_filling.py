@@ -30,3 +30,18 @@ def test_a_chunk_that_lacks_something_is_refused_whole(change: dict[str, object]
     assert counts.documents == {}
     counts.add(CHUNK)
     assert counts.num_tokens == 10
+
+
+def test_few_and_many_tokens_are_counted_alike() -> None:
+    long = uniform(3000, num_layers=2, vocabulary=30)
+    manifest = replace(manifest_of([long]), vocab_size=30)
+    chunk = chunk_of([long], manifest)
+    whole = Accumulators(manifest=manifest)
+    whole.add(chunk)
+    pieces = Accumulators(manifest=manifest)
+    for number in range(300):
+        rows = slice(10 * number, 10 * number + 10)
+        piece = replace(long, expert_TLK=long.expert_TLK[rows], token_T=long.token_T[rows], flag_T=None)  # type: ignore[index]
+        pieces.add(chunk_of([piece], manifest, numbers=[number]))
+    assert (whole.table("vocabulary") == pieces.table("vocabulary")).all()
+    assert whole.table("vocabulary").sum() == 2 * 2 * 3000
