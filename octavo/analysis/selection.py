@@ -4,7 +4,6 @@ A row that nobody knows the routing of never counts. The beginning-of-text token
 with one of them, or of tokens of two documents, count only where the selection says so.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from octavo.analysis.chunk import Chunk, Flag, Phase
+from octavo.analysis.joining import by_domain
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.source import TraceSource
 from octavo.errors import TraceError
@@ -68,8 +68,7 @@ class Selection:
 
         Where pairs across documents count, each domain is one chunk, whatever memory that takes.
         """
-        yield from source.chunks(
-            **({"max_tokens": sys.maxsize} if self.across_documents else {}),
+        chunks = source.chunks(
             domains=self.domains_of(source),
             layers=self.layers_of(source.manifest),
             weights=weights,
@@ -77,6 +76,7 @@ class Selection:
             nll=nll,
             predictions=predictions,
         )
+        yield from by_domain(chunks) if self.across_documents else chunks
 
     def token_T(self, chunk: Chunk) -> Bool[np.ndarray, "T"]:
         """Whether each token counts."""
