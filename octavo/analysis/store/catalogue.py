@@ -14,11 +14,10 @@ from typing import Any
 from octavo.analysis.store import naming
 from octavo.analysis.store.document import Document
 from octavo.analysis.store.extras import arrow
-from octavo.analysis.store.parts import damaged, open_table, write_table
+from octavo.analysis.store.parts import damaged, open_table, read_all, write_table
 from octavo.errors import TraceError
 
 FOOTER = b"octavo.documents"
-INDEX_FIELDS = ("doc_id", "domain", "name", "source", "num_tokens", "part")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +81,10 @@ def write_index(folder: Path, rank: int, parts: list[Part]) -> None:
         for part in parts
         for each in part.documents
     ]
-    types = (pa.uint32(), pa.string(), pa.string(), pa.string(), pa.uint64(), pa.string())
-    columns = zip(*rows, strict=True) if rows else [()] * len(types)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-    table = pa.table(arrays, names=list(INDEX_FIELDS))
+    schema = _index_schema()
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    table = pa.table(arrays, schema=schema)
     write_table(table, folder / naming.index_name(rank), dictionary=["domain", "part"], deltas=["doc_id"])
 
 
@@ -125,13 +124,7 @@ def _read_part(path: Path, rank: int, index: int) -> Part:
 
 
 def _read_index(folder: Path, path: Path) -> dict[Path, tuple[Document, ...]]:
-    with open_table(path) as file:
-        if file.schema_arrow.names != list(INDEX_FIELDS):
-            raise TraceError(f"{path} has the columns {file.schema_arrow.names}, want {list(INDEX_FIELDS)}: remove it")
-        try:
-            rows: list[dict[str, Any]] = file.read().to_pylist()
-        except (OSError, ValueError, arrow().lib.ArrowException) as error:
-            raise damaged(path, error) from None
+    rows = read_all(path, _index_schema()).to_pylist()
     return {
         folder / part: tuple(
             Document(
@@ -145,6 +138,12 @@ def _read_index(folder: Path, path: Path) -> dict[Path, tuple[Document, ...]]:
         )
         for part, group in groupby(rows, key=lambda row: str(row["part"]))
     }
+
+
+def _index_schema() -> Any:
+    pa = arrow()
+    texts = [(name, pa.string()) for name in ("domain", "name", "source")]
+    return pa.schema([("doc_id", pa.uint32()), *texts, ("num_tokens", pa.uint64()), ("part", pa.string())])
 
 
 def _check_numbers(parts: list[Part]) -> None:

@@ -55,6 +55,8 @@ def read_rows(part: Part, wanted: Wanted) -> Any:
             table = file.read(columns=wanted.columns).combine_chunks()
         except (OSError, ValueError, arrow().lib.ArrowException) as error:
             raise damaged(part.path, error) from None
+    if lost := set(wanted.columns) - set(table.column_names):
+        raise damaged(part.path, ValueError(f"column {min(lost)} has lost its name"))
     document_T = table["doc_id"].to_numpy()
     stated_T = np.repeat(
         [each.document - part.shift for each in part.documents], [each.num_tokens for each in part.documents]

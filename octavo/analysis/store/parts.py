@@ -41,11 +41,33 @@ def write_table(table: Any, path: Path, *, dictionary: list[str], deltas: list[s
 def open_table(path: Path) -> Any:
     """Opens a Parquet file; raises TraceError, naming it, where it is none."""
     try:
-        return parquet().ParquetFile(path, page_checksum_verification=True)
+        file = parquet().ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise TraceError(f"{path} is missing: copy the whole trace again, or write it anew") from None
     except (OSError, ValueError, arrow().lib.ArrowException) as error:
         raise damaged(path, error) from None
+    # Pages carry a checksum, the footer none: its counts stand there twice.
+    footer = file.metadata
+    if footer.num_rows != sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups)):
+        file.close()
+        raise damaged(path, ValueError("its counts of rows disagree"))
+    return file
+
+
+def read_all(path: Path, schema: Any) -> Any:
+    """Reads a whole Parquet file that must have this schema; raises TraceError, naming it, where it has another."""
+    with open_table(path) as file:
+        found = file.schema_arrow.remove_metadata()
+        if not found.equals(schema):
+            raise TraceError(f"{path} has the columns {_spelled(found)}, want {_spelled(schema)}: remove it")
+        try:
+            return file.read()
+        except (OSError, ValueError, arrow().lib.ArrowException) as error:
+            raise damaged(path, error) from None
+
+
+def _spelled(schema: Any) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def damaged(path: Path, error: Exception) -> TraceError:

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from octavo.analysis.store.extras import arrow
 from octavo.analysis.store.naming import VOCABULARY
-from octavo.analysis.store.parts import damaged, first_line, open_table, write_table
+from octavo.analysis.store.parts import first_line, read_all, write_table
 from octavo.errors import TraceError
-
-COLUMNS = ("token_id", "bytes", "special")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +26,9 @@ def write_words(folder: Path, pieces: Sequence[bytes], special_ids: Collection[i
     """Writes ``vocabulary.parquet``; an id whose piece is empty has no token and is left out. Raises TraceError."""
     pa = arrow()
     kept = [token for token, piece in enumerate(pieces) if piece or token in special_ids]
-    table = pa.table(
-        [
-            pa.array(kept, pa.uint32()),
-            pa.array([pieces[token] for token in kept], pa.binary()),
-            pa.array([token in special_ids for token in kept], pa.bool_()),
-        ],
-        names=list(COLUMNS),
-    )
+    columns = (kept, [pieces[token] for token in kept], [token in special_ids for token in kept])
+    schema = _schema()
+    table = pa.table([pa.array(each, kind) for each, kind in zip(columns, schema.types, strict=True)], schema=schema)
     try:
         write_table(table, folder / VOCABULARY, dictionary=["special"], deltas=["token_id"])
     except OSError as error:
@@ -48,12 +42,11 @@ def read_words(folder: Path) -> Words:
     path = folder / VOCABULARY
     if not path.exists():
         return NO_WORDS
-    with open_table(path) as file:
-        if file.schema_arrow.names != list(COLUMNS):
-            raise TraceError(f"{path} has the columns {file.schema_arrow.names}, want {list(COLUMNS)}: remove it")
-        try:
-            token, pieces, special = (column.to_pylist() for column in file.read().itercolumns())
-        except (OSError, ValueError, arrow().lib.ArrowException) as error:
-            raise damaged(path, error) from None
+    token, pieces, special = (column.to_pylist() for column in read_all(path, _schema()).itercolumns())
     special_ids = frozenset(each for each, is_special in zip(token, special, strict=True) if is_special)
     return Words(pieces=dict(zip(token, pieces, strict=True)), special_ids=special_ids)
+
+
+def _schema() -> Any:
+    pa = arrow()
+    return pa.schema([("token_id", pa.uint32()), ("bytes", pa.binary()), ("special", pa.bool_())])
