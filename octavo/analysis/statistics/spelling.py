@@ -1,6 +1,7 @@
 """Spelling: what of a token's bytes matters to a statistic: parts of words, white space, ends of lines."""
 
-from collections.abc import Mapping
+import codecs
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +22,19 @@ class SpelledSource(TraceSource, Protocol):
 def vocabulary_of(source: object) -> Mapping[int, bytes]:
     """The bytes of each id, none where the source does not know them."""
     return source.vocabulary() if isinstance(source, SpelledSource) else {}
+
+
+def texts_of(pieces: Iterable[bytes]) -> list[str]:
+    """The tokens of a text as texts that join to it.
+
+    A character of several tokens stands with the one that completes it, and the others show nothing; bytes that are no
+    UTF-8 are spelled ``\\xNN``.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    texts = [decoder.decode(piece) for piece in pieces]
+    if texts:
+        texts[-1] += decoder.decode(b"", final=True)
+    return texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
