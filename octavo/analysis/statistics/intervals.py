@@ -39,6 +39,8 @@ class Intervals:
     def quantiles(self, replicate_RX: Float64[np.ndarray, "R *X"]) -> Float64[np.ndarray, "2 *X"]:
         """The ends of the interval of each column; NaN where fewer than two replicates are numbers."""
         tail = (1 - self.level) / 2
+        if len(replicate_RX) > 1 and np.isfinite(replicate_RX).all():  # the same, many times as fast
+            return np.asarray(np.quantile(replicate_RX, [tail, 1 - tail], axis=0))
         known_X = np.isfinite(replicate_RX).sum(axis=0) > 1
         safe_RX = np.where(known_X & np.isfinite(replicate_RX), replicate_RX, np.nan)
         safe_RX[:, ~known_X] = 0.0
