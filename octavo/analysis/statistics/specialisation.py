@@ -126,7 +126,7 @@ def _of_pairs(
     one, other = (choice_counts(found.counts.table("rank", each.domains), choice, k) for each in pair)
     documents = sum(int(found.counts.table("documents", each.domains)) for each in pair)
     value_L = {"jsd": divergence(one, other), "jsd-normalised": normalised_divergence(one, other)}
-    shuffled = _relabeled(found, pair, choice, drawing) if "rank" in found.sums else None
+    shuffled = relabeled(found, pair, choice, drawing) if "rank" in found.sums else None
     ends = _ends(found, pair, choice)
     rows = []
     for place, layer in found.places():
@@ -152,7 +152,7 @@ def _keys(measure: str, domains: tuple[str | None, str | None], **place: Any) ->
     return {"measure": measure, "domain": domains[0], "other": domains[1], **place}
 
 
-def _relabeled(
+def relabeled(
     found: Counted, pair: tuple[Group, Group], choice: str, drawing: tuple[int, int]
 ) -> tuple[Float64[np.ndarray, "R L"], Float64[np.ndarray, "R L"]] | None:
     """Both divergences when documents of two domains change their labels at random, as many having each as before."""
