@@ -27,7 +27,7 @@ from octavo.analysis.statistics import nulls
 from octavo.analysis.statistics.counted import ByDocument, Counted, Group, bare, counted, expect_ranks
 from octavo.analysis.statistics.intervals import Intervals, ratio
 from octavo.analysis.statistics.rows import Row, row
-from octavo.analysis.statistics.shuffling import ends_by_document, shuffled_repeats
+from octavo.analysis.statistics.shuffling import ends_by_document, mixed_repeats, shuffled_repeats
 from octavo.errors import TraceError
 
 MEASURES = ("rate", "kappa")
@@ -46,13 +46,16 @@ def repetition(
 ) -> list[Row]:
     """Returns a row for each domain, layer, choice and lag; n is the number of pairs.
 
-    ``choice`` is None for first and either. ``measure`` is "rate" or "kappa". Raises TraceError for a choice, measure
-    or lag that is not there.
+    ``choice`` is None for first and either. ``measure`` is "rate" or "kappa". Counts that know no pairs at all, as
+    those of others, have rows of chances only, with n = 0. Raises TraceError for a choice, measure or lag that is
+    not there.
     """
     selection, lags = selection or Selection(), tuple(sorted(set(lag)))
     choices = _choices(source, choice)
     if measure not in MEASURES:
         raise TraceError(f"repetition as {measure!r}: want 'rate' or 'kappa'")
+    if isinstance(source, Accumulators) and not source.contents.lags:
+        return _chances_alone(source, selection, choices, lags, by)
     if isinstance(source, Accumulators) and (lost := [each for each in lags if each not in source.contents.lags]):
         raise TraceError(f"these counts are without lag {lost[0]}: they have {list(source.contents.lags)}")
     sums: dict[str, ByDocument] = {}
@@ -62,6 +65,34 @@ def repetition(
     return [
         each for group in found.groups(by) for number in lags for each in _rows(found, group, choices, number, measure)
     ]
+
+
+def _chances_alone(
+    source: Accumulators, selection: Selection, choices: tuple[str, ...], lags: tuple[int, ...], by: str
+) -> list[Row]:
+    """Rows without a value, of counts that know no pairs: the first choices' frequencies still give their chance."""
+    found = counted(source, selection=selection, intervals=None, contents=bare(), by_document={})
+    uniform, ranked = uniform_chances(found.coding), source.manifest.rank_ordered
+    rows = []
+    for group in found.groups(by):
+        rank_LKE = found.counts.table("rank", group.domains)
+        for lag in lags:
+            for place, layer in found.places():
+                chance = nulls.first_marginal(rank_LKE[place, 0]) if ranked else None
+                rows += [
+                    row(
+                        domain=group.name,
+                        layer=layer,
+                        choice=choice,
+                        lag=lag,
+                        value=None,
+                        null_uniform=uniform[choice],
+                        null_marginal=chance if choice == "first" else None,
+                        n=0,
+                    )
+                    for choice in choices
+                ]
+    return rows
 
 
 def marginal_chances(
@@ -104,9 +135,11 @@ def _by_document(
         each = [ends_by_document(chunk, selection.pair_T(chunk, lag), lag, coding) for lag in lags]
         return np.stack(each, axis=1)
 
-    sums: dict[str, ByDocument] = {
-        "shuffled": lambda chunk: shuffled_repeats(chunk, selection, lags, coding),
-    }
+    sums: dict[str, ByDocument] = {}
+    if not selection.across_documents:  # there is no order within documents that pairs across them could be drawn from
+        sums |= {"shuffled": lambda chunk: shuffled_repeats(chunk, selection, lags, coding)}
+    if not coding.fits_a_byte:
+        sums |= {"mixed": lambda chunk: mixed_repeats(chunk, selection, lags, coding)}
     if intervals:
         sums |= {"pairs": pairs, "repeats": repeats}
     if intervals and measure == "kappa" and coding.fits_a_byte:
@@ -156,7 +189,11 @@ def _marginal(found: Counted, group: Group, step: int, place: int) -> dict[str, 
     if found.coding.fits_a_byte:
         return marginal_chances(found.counts.table("repeat_code", group.domains)[step, place], found.coding)
     first_E = found.counts.table("repeat_first", group.domains)[step, place]
-    return {"first": nulls.first_marginal(first_E)}
+    chances = {"first": nulls.first_marginal(first_E)}
+    mixed, pairs = found.total("mixed", group), found.counts.table("pairs", group.domains)[step]
+    if mixed is not None:
+        chances |= {choice: float(ratio(mixed[step, place, CHOICES.index(choice)], pairs)) for choice in CHOICES[1:]}
+    return chances
 
 
 def _replicates(found: Counted, group: Group, lag: int, step: int) -> Float64[np.ndarray, "R L 4"] | None:

@@ -33,7 +33,7 @@ def shuffled_repeats(
     if coding.fits_a_byte:
         chance_SL4 = np.nan_to_num(_chances(chunk, selection, coding))
         return np.asarray(chance_SL4[:, None] * pair_SG[:, :, None, None])
-    found = np.stack([_drawn(chunk, selection, lag, coding) for lag in lags], axis=1)
+    found = np.stack([_drawn(chunk, selection, lag, coding, chunk.place_T) for lag in lags], axis=1)
     first_SLE = ranks_by_document(chunk, selection.token_T(chunk), coding)[:, :, 0]
     same_EE = np.eye(coding.num_experts, dtype=bool)
     chance_LS = np.stack([nulls.shuffled(first_SLE[:, place], same_EE) for place in range(first_SLE.shape[1])])
@@ -61,8 +61,21 @@ def _chances(chunk: Chunk, selection: Selection, coding: RouteCoding) -> Float64
     return np.stack([nulls.shuffled(flat, relation_CC) for relation_CC in relations], axis=1).reshape(S, L, 4)
 
 
-def _drawn(chunk: Chunk, selection: Selection, lag: int, coding: RouteCoding) -> Float64[np.ndarray, "S L 4"]:
-    """The mean repeats of a few random orders of the tokens that count, each within its document."""
+def mixed_repeats(
+    chunk: Chunk, selection: Selection, lags: tuple[int, ...], coding: RouteCoding
+) -> Float64[np.ndarray, "S G L 4"]:
+    """The mean repeats of a few random orders of all the chunk's tokens, whatever their documents.
+
+    So the marginal chance is had of sets that have no codes: two tokens drawn from a domain, or from a chunk of it.
+    """
+    urn_T = np.zeros(chunk.num_tokens, np.int64)
+    return np.stack([_drawn(chunk, selection, lag, coding, urn_T) for lag in lags], axis=1)
+
+
+def _drawn(
+    chunk: Chunk, selection: Selection, lag: int, coding: RouteCoding, urn_T: Int64[np.ndarray, "T"]
+) -> Float64[np.ndarray, "S L 4"]:
+    """The mean repeats of a few random orders of the tokens that count, each within its urn."""
     keep_T, pair_T, S = selection.token_T(chunk), selection.pair_T(chunk, lag), len(chunk.document_S)
     rows_T = np.flatnonzero(keep_T)
     place_T = chunk.place_T
@@ -71,7 +84,7 @@ def _drawn(chunk: Chunk, selection: Selection, lag: int, coding: RouteCoding) ->
     total = np.zeros((S, len(chunk.expert_LTK), 4))
     for _ in range(ORDERS):
         order_T = np.arange(chunk.num_tokens)
-        order_T[rows_T] = rows_T[np.lexsort((rng.random(len(rows_T)), place_T[rows_T]))]
+        order_T[rows_T] = rows_T[np.lexsort((rng.random(len(rows_T)), urn_T[rows_T]))]
         before_P, after_P = order_T[:-lag][pair_T], order_T[lag:][pair_T]
         for layer, expert_TK in enumerate(chunk.expert_LTK):
             bits_P = expert_relations(expert_TK[before_P], expert_TK[after_P], coding.num_experts)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from octavo.analysis.accumulators import Accumulators, Contents
-from octavo.analysis.statistics import Intervals
+from octavo.analysis.statistics import Intervals, Selection
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row
 from octavo.errors import TraceError
@@ -132,8 +132,30 @@ def test_routes_without_codes_repeat_alike() -> None:
     for each in found(rows).values():
         assert each["value"] == pytest.approx(each["null_uniform"], abs=0.05)
         assert each["null_shuffle"] == pytest.approx(each["null_uniform"], abs=0.05)
-    first = found(rows)["first", 2]
-    assert first["null_marginal"] == pytest.approx(1 / 20, abs=0.01)
+        assert each["null_marginal"] == pytest.approx(each["null_uniform"], abs=0.05)
+
+
+def test_sets_without_codes_have_a_marginal_chance_of_whole_sets() -> None:
+    halves = [[(0, 1, 2)] * 60, [(3, 4, 5)] * 60]
+    documents = [document(routes, name=str(place)) for place, routes in enumerate(halves)]
+    rows = found(repetition(MemoryTrace(documents, manifest_of(documents, num_experts=20)), choice=ALL))
+    for choice in ALL:
+        assert rows[choice, 1]["null_marginal"] == pytest.approx(0.5, abs=0.1)
+        assert rows[choice, 1]["null_shuffle"] == 1
+
+
+def test_pairs_across_documents_count_where_asked_and_have_no_other_order() -> None:
+    trace = MemoryTrace([constant(2, name="a"), constant(2, name="b", route=(5, 3))])
+    rows = found(repetition(trace, selection=Selection(across_documents=True), choice=ALL))
+    assert [rows[choice, 1]["value"] for choice in ALL] == pytest.approx([2 / 3, 1, 2 / 3, 1])
+    assert {each["null_shuffle"] for each in rows.values()} == {None}
+
+
+def test_counts_that_know_no_pairs_still_give_the_chance_of_their_frequencies() -> None:
+    counts = Accumulators.over(MemoryTrace([period_two(8)]), contents=Contents(lags=(), replicates=0))
+    first, either = repetition(counts)
+    assert (first["value"], first["n"], first["null_uniform"], first["null_marginal"]) == (None, 0, 1 / 8, 0.5)
+    assert (either["value"], either["null_marginal"]) == (None, None)
 
 
 def test_what_is_not_there_is_refused() -> None:
