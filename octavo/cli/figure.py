@@ -1,7 +1,7 @@
 """``octavo figure``: a figure of a trace on paper: PNG, SVG, PDF, CSV, JSON or a LaTeX table."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -48,7 +48,7 @@ def figure(
             screen.write("".join(f"{each['name']:<12} {each['meaning']}\n" for each in listed))
         return
     wish = Wish(
-        selection=_selection(source, counting),
+        selection=measuring.selection_of(source, counting),
         intervals=measuring.intervals_of(source, drawing.replicates, drawing.level, drawing.seed),
         tokens=tokens,
         document=document,
@@ -62,21 +62,3 @@ def figure(
         screen.write(f"{escape_line(str(output))}: {made.title}\n")
     else:
         screen.write(escape(f"{made.title}\n\n{aligned(made.cells())}\n{made.caption}\n"))
-
-
-def _selection(source: Any, flags: CountFlags) -> Any:
-    """What counts; of counts without rows, by default what they counted."""
-    from dataclasses import replace
-
-    from octavo.analysis.accumulators import Accumulators
-    from octavo.analysis.selection import Selection
-    from octavo.cli.layers import parse_layers
-
-    settled = isinstance(source, Accumulators) and not (flags.bos or flags.special or flags.across_documents)
-    counted = (
-        source.selection
-        if settled
-        else Selection(bos=flags.bos, special=flags.special, across_documents=flags.across_documents)
-    )
-    domains = None if flags.domain is None else tuple(flags.domain)
-    return replace(counted, domains=domains, layers=parse_layers(flags.layer))

@@ -5,6 +5,7 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from octavo.analysis.statistics import CATALOGUE, Intervals, Row, Selection, Sta
 from octavo.analysis.statistics.rows import RESULTS
 from octavo.analysis.store import RouteTrace
 from octavo.cli.escaping import escape_line
+from octavo.cli.layers import parse_layers
 from octavo.cli.screen import Screen, figures
+from octavo.cli.stats import CountFlags
 from octavo.errors import RequestError, TraceError
 
 Source = TraceSource | Accumulators
@@ -33,6 +36,21 @@ def open_source(path: Path) -> Source:
     if TraceManifest.read(path).statistics_only:
         return load_counts(path)
     return RouteTrace.open(path)
+
+
+def selection_of(source: Source, flags: CountFlags) -> Selection:
+    """What the flags let count; of counts without rows, unless a flag says otherwise, what they counted."""
+    domains = None if flags.domain is None else tuple(flags.domain)
+    layers = parse_layers(flags.layer)
+    if isinstance(source, Accumulators) and not (flags.bos or flags.special or flags.across_documents):
+        return replace(source.selection, domains=domains, layers=layers)
+    return Selection(
+        bos=flags.bos,
+        special=flags.special,
+        across_documents=flags.across_documents,
+        domains=domains,
+        layers=layers,
+    )
 
 
 def intervals_of(source: Source, replicates: int | None, level: float, seed: int) -> Intervals | None:

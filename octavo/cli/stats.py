@@ -78,9 +78,7 @@ def stats(
     of the interval, n is how much was counted. Layers have the model's
     numbers; an expert's number means nothing in another layer.
     """
-    from octavo.analysis.selection import Selection
     from octavo.cli import measuring
-    from octavo.cli.layers import parse_layers
     from octavo.cli.screen import open_screen, print_json
 
     sources = [measuring.open_source(path) for path in ([run] if against is None else [run, against])]
@@ -92,13 +90,7 @@ def stats(
     rows = measuring.measure(
         sources,
         name,
-        selection=Selection(
-            bos=counting.bos,
-            special=counting.special,
-            across_documents=counting.across_documents,
-            domains=None if counting.domain is None else tuple(counting.domain),
-            layers=parse_layers(counting.layer),
-        ),
+        selection=measuring.selection_of(sources[0], counting),
         intervals=measuring.intervals_of(sources[0], drawing.replicates, drawing.level, drawing.seed),
         flags={"by": by, "choice": choice, "lag": lag, "measure": measure, "compat": compat},
         options=option or [],

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from octavo.analysis.accumulators import Accumulators
+from octavo.analysis.figures.distance import distance_maps
 from octavo.analysis.figures.excerpts import Worded, read_excerpts
 from octavo.analysis.figures.figure import Figure, middle_layers
 from octavo.analysis.figures.flow import transition_maps
@@ -17,6 +18,7 @@ from octavo.analysis.statistics.assignment_share import assignment_share
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.load import load
 from octavo.analysis.statistics.repetition import repetition
+from octavo.analysis.statistics.specialisation import domain_specialisation
 from octavo.analysis.statistics.transitions import transitions
 from octavo.errors import TraceError
 
@@ -90,6 +92,11 @@ def _figure_10(source: Source, wish: Wish) -> Figure:
     return repetition_by_layer(repetition(source, selection=wish.selection, intervals=wish.intervals))
 
 
+def _distance(source: Source, wish: Wish) -> Figure:
+    # The distances are told apart by their nulls, so no intervals are drawn.
+    return distance_maps(domain_specialisation(source, selection=wish.selection, measure=["jsd"]))
+
+
 def _transitions(source: Source, wish: Wish) -> Figure:
     # Counts know the next layer only; rows give any pair of the layers that are shown.
     return transition_maps(transitions(source, selection=wish.selection))
@@ -108,6 +115,7 @@ FIGURES = {
     "figure-10": Kind(make=_figure_10, meaning="how often neighbours repeat an expert, layer by layer"),
     "table-5": Kind(make=_table_5, meaning="how often neighbours repeat an expert, by domain", few_layers=True),
     "share-map": Kind(make=_share_map, meaning="shares of the experts in all layers at once"),
+    "distance": Kind(make=_distance, meaning="how differently domains use the experts", few_layers=True),
     "transitions": Kind(make=_transitions, meaning="from the experts of one layer to those of the next"),
     "load": Kind(make=_load, meaning="how unevenly the experts of each layer are used"),
 }

@@ -47,7 +47,8 @@ def domain_specialisation(
 ) -> list[Row]:
     """Returns rows by measure: of each domain, layer and expert, or of each layer and two domains.
 
-    n is the tokens of the domain, or for two domains their documents. ``measure`` is None for all that can be had: p
+    n is the tokens of the domain, or for two domains their documents, or tokens
+    where nobody knows the documents. ``measure`` is None for all that can be had: p
     and the shuffle null want rows, and two documents at least. Ends of intervals of divergences are reflected about the
     figure, since figure and replicates alike are too high when documents are few. Raises TraceError for a choice or
     measure that is not there, and for p where there are counts only.
@@ -124,7 +125,10 @@ def _of_pairs(
 ) -> list[Row]:
     k = found.coding.k
     one, other = (choice_counts(found.counts.table("rank", each.domains), choice, k) for each in pair)
-    documents = sum(int(found.counts.table("documents", each.domains)) for each in pair)
+    documents, tokens = (
+        sum(int(found.counts.table(name, each.domains)) for each in pair) for name in ("documents", "tokens")
+    )
+    documents = documents or tokens  # counts of others may not say how many documents they are of
     value_L = {"jsd": divergence(one, other), "jsd-normalised": normalised_divergence(one, other)}
     shuffled = relabeled(found, pair, choice, drawing) if "rank" in found.sums else None
     ends = _ends(found, pair, choice)
