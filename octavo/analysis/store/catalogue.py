@@ -54,9 +54,13 @@ def footer_of(domain: str, documents: list[Document]) -> dict[bytes, bytes]:
 def scan(folder: Path) -> list[Part]:
     """All parts of a trace, domain by domain, in the order in which they were written. Raises TraceError for a part
     that is missing, damaged or foreign."""
-    found = sorted(_part_files(folder))
-    indices = naming.indices(folder)
+    # A process that is at work may add a part at any moment: its list is not asked, neither an old nor a fresh one.
+    at_work = naming.marked_ranks(folder)
+    indices = {rank: path for rank, path in naming.indices(folder).items() if rank not in at_work}
     listed = {rank: _read_index(folder, path) for rank, path in indices.items()}
+    found = sorted(_part_files(folder))
+    for rank in naming.marked_ranks(folder):
+        listed.pop(rank, None)
     parts = []
     for path, rank, index in found:
         if rank not in listed:

@@ -15,10 +15,12 @@ from urllib.parse import quote, unquote
 
 DOMAIN = "domain="
 VOCABULARY = "vocabulary.parquet"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # what Hive's readers take for no value at all
 LONGEST = 200
 KEPT = 150
 
 _PART = re.compile(r"part-(\d{5,})-(\d{6,})\.parquet")
+_MARK = re.compile(r"\.writing-(\d{5,})")
 _INDEX = re.compile(r"documents-(\d{5,})\.parquet")
 
 
@@ -26,6 +28,8 @@ def domain_folder(domain: str) -> str:
     """The name of the folder that holds a domain's parts."""
     # A tilde marks a name that was cut, so one of the domain's own is encoded.
     encoded = quote(domain, safe="").replace("~", "%7E")
+    if encoded == HIVE_NULL:
+        encoded = "%5F" + encoded[1:]
     if len(encoded) > LONGEST:
         digest = hashlib.sha256(domain.encode()).hexdigest()[:16]
         kept = ""
@@ -77,3 +81,8 @@ def mark_name(rank: int) -> str:
 def marks(folder: Path) -> list[Path]:
     """The marks of all processes that are at work, or were stopped."""
     return sorted(folder.glob(".writing-*"))
+
+
+def marked_ranks(folder: Path) -> frozenset[int]:
+    """The ranks of all processes that are at work, or were stopped."""
+    return frozenset(int(match[1]) for path in marks(folder) if (match := _MARK.fullmatch(path.name)))

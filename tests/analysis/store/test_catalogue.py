@@ -118,3 +118,9 @@ def test_an_empty_domain_is_no_loss_while_a_process_is_at_work(folder: Path) -> 
     empty_domain(folder)
     (folder / ".writing-00001").touch()
     assert len(scan(folder)) == 6
+
+
+def test_the_list_of_a_process_that_is_at_work_again_is_not_asked(folder: Path) -> None:
+    unlisted(folder)
+    (folder / ".writing-00000").touch()
+    assert len(scan(folder)) == 7
