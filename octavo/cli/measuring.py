@@ -92,6 +92,7 @@ def measure(
     *,
     selection: Selection,
     intervals: Intervals | None,
+    seed: int = 0,
     flags: Mapping[str, Any],
     options: Sequence[str],
 ) -> list[Row]:
@@ -111,6 +112,8 @@ def measure(
             raise TraceError(f"no {name} from this trace: {lacking}")
     kinds = _options(statistic)
     given = {option: value for option, value in flags.items() if value is not None}
+    if "seed" in kinds:
+        given["seed"] = str(seed)
     for each in options:
         option, equals, value = each.partition("=")
         if not equals:

@@ -92,6 +92,7 @@ def stats(
         name,
         selection=measuring.selection_of(sources[0], counting),
         intervals=measuring.intervals_of(sources[0], drawing.replicates, drawing.level, drawing.seed),
+        seed=drawing.seed,
         flags={"by": by, "choice": choice, "lag": lag, "measure": measure, "compat": compat},
         options=option or [],
     )

@@ -25,8 +25,9 @@ def spied(
     share: float = 0.5,
     most: int | None = None,
     sure: bool = False,
+    seed: int = 7,
 ) -> list[Row]:
-    return [{"names": names, "sizes": sizes, "share": share, "most": most, "sure": sure}]
+    return [{"names": names, "sizes": sizes, "share": share, "most": most, "sure": sure, "seed": seed}]
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def measured(name: str, *options: str, flags: dict[str, Any] | None = None) -> l
 
 def test_options_are_read_as_the_statistic_types_them(spy: None) -> None:
     (found,) = measured("spy", "sizes=1,2", "share=0.25", "most=7", "sure=true", "names=x")
-    assert found == {"names": ("x",), "sizes": (1, 2), "share": 0.25, "most": 7, "sure": True}
+    assert found == {"names": ("x",), "sizes": (1, 2), "share": 0.25, "most": 7, "sure": True, "seed": 0}
     (found,) = measured("spy", flags={"names": ["x", "y"], "most": None})
     assert (found["names"], found["most"]) == (("x", "y"), None)
 
@@ -53,7 +54,7 @@ def test_options_are_read_as_the_statistic_types_them(spy: None) -> None:
         ("share=much", "share is 'much': want a number"),
         ("sure=yes", "sure is 'yes': want true or false"),
         ("share", "want NAME=VALUE"),
-        ("sure-ly=1", "spy has no option 'sure_ly': it has names, sizes, share, most, sure"),
+        ("sure-ly=1", "spy has no option 'sure_ly': it has names, sizes, share, most, sure, seed"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(spy: None, option: str, message: str) -> None:

@@ -18,20 +18,29 @@ from octavo.analysis.statistics.intervals import ratio
 
 def entropy(count_XE: Num[np.ndarray, "*X E"]) -> Float64[np.ndarray, "*X"]:
     """The entropy of the shares of counts, in bits; NaN where nothing was counted."""
-    share_XE = ratio(count_XE, count_XE.sum(axis=-1, keepdims=True))
-    return np.asarray(-(share_XE * np.log2(np.where(share_XE > 0, share_XE, 1))).sum(axis=-1))
+    return _entropy(_shares(count_XE))
 
 
 def divergence(one_XE: Num[np.ndarray, "*X E"], other_XE: Num[np.ndarray, "*X E"]) -> Float64[np.ndarray, "*X"]:
     """The Jensen-Shannon divergence of two counts' shares, each weighing the same, in bits; NaN where one is empty."""
-    one, other = (ratio(each, each.sum(axis=-1, keepdims=True)) for each in (one_XE, other_XE))
-    apart_X = entropy((one + other) / 2) - (entropy(one) + entropy(other)) / 2
-    return np.asarray(np.where(np.isnan(apart_X), np.nan, np.clip(apart_X, 0, 1)))
+    return divergences(one_XE, other_XE)[0]
 
 
-def normalised_divergence(
+def divergences(
     one_XE: Num[np.ndarray, "*X E"], other_XE: Num[np.ndarray, "*X E"]
-) -> Float64[np.ndarray, "*X"]:
-    """The divergence as a part of what the entropies leave room for; NaN where both are even."""
-    room_X = math.log2(one_XE.shape[-1]) - (entropy(one_XE) + entropy(other_XE)) / 2
-    return ratio(divergence(one_XE, other_XE), np.where(np.abs(room_X) < 1e-12, 0, room_X))
+) -> tuple[Float64[np.ndarray, "*X"], Float64[np.ndarray, "*X"]]:
+    """The divergence, and the same as a part of what the entropies leave room for: NaN where both are even."""
+    one, other = _shares(one_XE), _shares(other_XE)
+    mean_X = (_entropy(one) + _entropy(other)) / 2
+    apart_X = np.clip(_entropy((one + other) / 2) - mean_X, 0, 1)
+    room_X = math.log2(one_XE.shape[-1]) - mean_X
+    return np.asarray(apart_X), ratio(apart_X, np.where(np.abs(room_X) < 1e-12, 0, room_X))
+
+
+def _shares(count_XE: Num[np.ndarray, "*X E"]) -> Float64[np.ndarray, "*X E"]:
+    return ratio(count_XE, count_XE.sum(axis=-1, keepdims=True))
+
+
+def _entropy(share_XE: Float64[np.ndarray, "*X E"]) -> Float64[np.ndarray, "*X"]:
+    bits_XE = np.log2(share_XE, where=share_XE > 0, out=np.zeros_like(share_XE))
+    return np.asarray(-np.einsum("...e,...e->...", share_XE, bits_XE))

@@ -26,7 +26,7 @@ from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics import nulls
 from octavo.analysis.statistics.assignment_share import EITHER, choice_counts, choices_of
 from octavo.analysis.statistics.counted import Counted, Group, bare, counted
-from octavo.analysis.statistics.distances import divergence, normalised_divergence
+from octavo.analysis.statistics.distances import divergences
 from octavo.analysis.statistics.intervals import Intervals, generator, ratio
 from octavo.analysis.statistics.rows import Row, row
 from octavo.errors import TraceError
@@ -129,7 +129,7 @@ def _of_pairs(
         sum(int(found.counts.table(name, each.domains)) for each in pair) for name in ("documents", "tokens")
     )
     documents = documents or tokens  # counts of others may not say how many documents they are of
-    value_L = {"jsd": divergence(one, other), "jsd-normalised": normalised_divergence(one, other)}
+    value_L = dict(zip(OF_PAIRS, divergences(one, other), strict=False))
     shuffled = relabeled(found, pair, choice, drawing) if "rank" in found.sums else None
     ends = _ends(found, pair, choice)
     rows = []
@@ -172,7 +172,7 @@ def relabeled(
         mine_S[rng.permutation(sum(sizes))[: sizes[0]]] = 1
     here = (mine_RS @ count_SLE.reshape(sum(sizes), -1)).reshape(relabelings, *count_SLE.shape[1:])
     there = count_SLE.sum(axis=0) - here
-    return divergence(here, there), normalised_divergence(here, there)
+    return divergences(here, there)
 
 
 def _ends(found: Counted, pair: tuple[Group, Group], choice: str) -> list[np.ndarray] | None:
@@ -181,7 +181,7 @@ def _ends(found: Counted, pair: tuple[Group, Group], choice: str) -> list[np.nda
     if replicates[0] is None or replicates[1] is None:
         return None
     one, other = (choice_counts(each, choice, found.coding.k) for each in replicates if each is not None)
-    ends = [found.ends(distance(one, other)) for distance in (divergence, normalised_divergence)]
+    ends = [found.ends(distance) for distance in divergences(one, other)]
     return [each for each in ends if each is not None]
 
 
