@@ -4,7 +4,8 @@ Letters as everywhere: D domains (the last is all of them together, where there 
 Each array is one of a statistic's columns; where nothing was counted it is NaN.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +17,18 @@ from octavo.analysis.relations import CHOICES
 from octavo.analysis.report.pivot import pivot, pivot_or_none, where
 from octavo.analysis.selection import Selection
 from octavo.analysis.statistics.assignment_share import assignment_share
+from octavo.analysis.statistics.counted import Counted
 from octavo.analysis.statistics.information import mutual_information
 from octavo.analysis.statistics.intervals import Intervals, ratio
+from octavo.analysis.statistics.load import load
+from octavo.analysis.statistics.placement import PLANS, placement
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row
+from octavo.analysis.statistics.specialisation import domain_specialisation, relabeled
 from octavo.analysis.statistics.transitions import transitions
 
+RELABELINGS = 100
+DEVICES = (2, 4)
 SHARES = ("first", "second", "either")
 PAIRINGS = ("first", "either")
 
@@ -46,15 +53,15 @@ def share_figures(counts: Accumulators, *, selection: Selection, intervals: Inte
 
 def repetition_figures(
     counts: Accumulators,
-    shuffled: Mapping[str, Float64[np.ndarray, "L 4"]],
+    by_document: Counted | None,
     *,
     selection: Selection,
     intervals: Intervals | None,
 ) -> dict[str, Any]:
     """Repetition at lag 1 by choice: ``value``, ``lo``, ``hi``, chances and ``n`` [D, L].
 
-    ``shuffled`` gives how many pairs of each domain would repeat, in the order of CHOICES, had its tokens stood in
-    another order, which counts without documents cannot tell; it is empty then.
+    ``by_document`` holds, under "shuffled", how many pairs of each document would repeat had its tokens stood in
+    another order; None where there are counts only.
     """
     if 1 not in counts.contents.lags:
         return {}
@@ -68,23 +75,75 @@ def repetition_figures(
                 "lo": pivot_or_none(some, "lo", axes),
                 "hi": pivot_or_none(some, "hi", axes),
                 "marginal": pivot_or_none(some, "null_marginal", axes),
-                "shuffle": _shuffled_DL(counts, shuffled, CHOICES.index(choice)),
+                "shuffle": _shuffled_DL(by_document, CHOICES.index(choice)),
                 "n": np.nan_to_num(pivot(some, "n", axes)).astype(np.int64),
                 "uniform": some[0]["null_uniform"],
             }
     return found
 
 
-def _shuffled_DL(
-    counts: Accumulators, shuffled: Mapping[str, Float64[np.ndarray, "L 4"]], at: int
-) -> Float64[np.ndarray, "D L"] | None:
+def _shuffled_DL(found: Counted | None, at: int) -> Float64[np.ndarray, "D L"] | None:
     """The chance of each domain, and over all of them, from the repeats that other orders would give."""
-    if not shuffled:
+    if found is None:
         return None
-    groups = [(domain,) for domain in counts.domains] + [counts.domains] * (len(counts.domains) > 1)
-    repeats_DL = np.array([sum(shuffled[domain][:, at] for domain in group) for group in groups])
-    pairs_D1 = np.array([[int(counts.table("pairs", group)[0])] for group in groups])
+    groups = [*found.groups("domain"), *(found.groups("all") if len(found.counts.domains) > 1 else ())]
+    repeats_DL = np.array([found.total("shuffled", group)[0, :, at] for group in groups])  # type: ignore[index]
+    pairs_D1 = np.array([[int(found.counts.table("pairs", group.domains)[0])] for group in groups])
     return ratio(repeats_DL, pairs_D1)
+
+
+def distance_figures(counts: Accumulators, by_document: Counted | None, *, selection: Selection) -> dict[str, Any]:
+    """Jensen-Shannon divergences of every two domains by choice, in bits [L, D, D], D without all domains together.
+
+    ``shuffle`` is their mean, and ``p`` the share of them that reach the value, when the documents of two domains
+    change their labels at random; None where ``by_document`` does not hold the documents' ranks.
+    """
+    if len(counts.domains) < 2:
+        return {}
+    choices = ("first", "either") if counts.manifest.rank_ordered else ("either",)
+    found = {}
+    for choice in choices:
+        rows = domain_specialisation(counts, selection=selection, choice=choice, measure=("jsd",))
+        axes = {"layer": counts.layers, "domain": counts.domains, "other": counts.domains}
+        value_LDD = _mirrored(pivot(rows, "value", axes))
+        chances = None if by_document is None else _relabelings(by_document, choice, value_LDD)
+        found[choice] = {"value": value_LDD, "shuffle": None, "p": None, **(chances or {})}
+    return found
+
+
+def _relabelings(found: Counted, choice: str, value_LDD: Float64[np.ndarray, "L D D"]) -> dict[str, Any] | None:
+    shuffle_LDD, p_LDD = np.full_like(value_LDD, np.nan), np.full_like(value_LDD, np.nan)
+    for (one, here), (other, there) in itertools.combinations(enumerate(found.groups("domain")), 2):
+        drawn = relabeled(found, (here, there), choice, (RELABELINGS, 0))
+        if drawn is not None:
+            shuffle_LDD[:, one, other] = drawn[0].mean(axis=0)
+            reached_L = (drawn[0] >= value_LDD[:, one, other] - 1e-12).sum(axis=0)
+            p_LDD[:, one, other] = (1 + reached_L) / (1 + RELABELINGS)
+    if np.isnan(p_LDD).all():
+        return None
+    return {"shuffle": _mirrored(shuffle_LDD), "p": _mirrored(p_LDD)}
+
+
+def _mirrored(upper_LDD: Float64[np.ndarray, "L D D"]) -> Float64[np.ndarray, "L D D"]:
+    """The table with what stands above its diagonal below it too."""
+    return np.where(np.isnan(upper_LDD), upper_LDD.swapaxes(1, 2), upper_LDD)
+
+
+def placement_figure(counts: Accumulators, *, selection: Selection) -> list[dict[str, Any]]:
+    """The busiest device over the mean [D, L], by number of devices and plan."""
+    found = []
+    for devices in (each for each in DEVICES if counts.coding.num_experts % each == 0):
+        rows = _both(placement, counts, selection=selection, gpus=devices)
+        axes = {"domain": domain_axis(counts.domains), "layer": counts.layers}
+        for plan in PLANS:
+            some = where(rows, plan=plan, measure="imbalance")
+            found.append({"devices": devices, "way": plan, "value": pivot(some, "value", axes)})
+    return found
+
+
+def load_rows(counts: Accumulators, *, selection: Selection, intervals: Intervals | None) -> list[Row]:
+    """The rows of ``load`` that have a layer, by domain and over all domains."""
+    return [row for row in _both(load, counts, selection=selection, intervals=intervals) if row["layer"] is not None]
 
 
 def transition_figure(counts: Accumulators, *, selection: Selection) -> dict[str, Any] | None:

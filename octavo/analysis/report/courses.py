@@ -1,15 +1,16 @@
 """Courses: statistics that are one number a layer, each as lines over the layers for a small chart of its own.
 
-They are taken on the report's sample of whole documents, so that a long trace takes no longer than a short one, and say
-on how many tokens.
+Those that want rows are taken on the report's sample of whole documents, so that a long trace takes no longer than a
+short one, and say on how many tokens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.report.pivot import pivot, pivot_or_none, where
 from octavo.analysis.statistics.rows import Row
 
@@ -55,10 +56,49 @@ def _line(name: str | None, rows: Sequence[Row], layers: Sequence[int]) -> dict[
     }
 
 
-Compute = Callable[[], list[Row]]
+# What a statistic is asked for, where its own defaults would take longer than a report may.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "conditional-information": {"max_tokens": 20_000, "intervals": None},
+    "local-consistency": {"lengths": (16,), "factors": (2.0,)},
+}
+
+COLUMNS = ("tokens", "weights", "logits", "nll", "predictions")
+
+
+def held_columns(manifest: TraceManifest) -> frozenset[str]:
+    """The optional columns that a trace has, by the names that a statistic gives to what it needs."""
+    return frozenset(name for name in COLUMNS if getattr(manifest, f"has_{name}"))
 
 
 COURSES = (
+    Course(
+        statistic="load",
+        title="The busiest expert",
+        meaning="How far it is above the mean: 0 is even, 1 is twice the mean.",
+        unit="number",
+        among={"measure": "max-violation"},
+    ),
+    Course(
+        statistic="load",
+        title="Gini coefficient",
+        meaning="0 where all experts read alike, near 1 where one reads everything.",
+        unit="number",
+        among={"measure": "gini"},
+    ),
+    Course(
+        statistic="load",
+        title="Coefficient of variation",
+        meaning="Standard deviation of the experts' assignments over their mean.",
+        unit="number",
+        among={"measure": "cv"},
+    ),
+    Course(
+        statistic="load",
+        title="Balance loss",
+        meaning="What a training loss would say of this layer by itself: 1 is even.",
+        unit="number",
+        among={"measure": "balance-loss"},
+    ),
     Course(
         statistic="conditional-information",
         title="What the token tells",
@@ -126,8 +166,9 @@ COURSES = (
     ),
     Course(
         statistic="local-consistency",
-        title="Local consistency",
-        meaning="How well the best fixed set of experts serves a stretch of tokens.",
+        title="Sixteen tokens with one set of experts",
+        meaning="The best F1 of a router that chooses once for sixteen tokens in a row.",
         unit="share",
+        among={"measure": "srp"},
     ),
 )

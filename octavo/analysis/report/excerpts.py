@@ -43,7 +43,8 @@ def take_excerpts(
             start = int(chunk.start_S1[document])
             rows = slice(start, min(start + length, int(chunk.start_S1[document + 1])))
             excerpt = _excerpt(chunk, rows, strings, spelling)
-            found.append({"domain": place, "name": names.get(number, f"document {number}"), **excerpt})
+            about = {"domain": place, "document": number, "name": names.get(number, f"document {number}")}
+            found.append({**about, **excerpt})
     return found
 
 

@@ -12,19 +12,28 @@ from typing import Any
 import numpy as np
 
 from octavo.analysis.accumulators import Accumulators, Contents
+from octavo.analysis.accumulators.counting import ranks_by_document
 from octavo.analysis.report.cards import commonest_tokens, contexts, expert_cards, spell_places
-from octavo.analysis.report.counts import repetition_figures, share_figures, transition_figure
-from octavo.analysis.report.courses import ALL, COURSES
+from octavo.analysis.report.counts import (
+    distance_figures,
+    load_rows,
+    placement_figure,
+    repetition_figures,
+    share_figures,
+    transition_figure,
+)
+from octavo.analysis.report.courses import ALL, COURSES, OPTIONS, held_columns
 from octavo.analysis.report.excerpts import take_excerpts
 from octavo.analysis.report.sample import Sample, draw_sample
 from octavo.analysis.report.words import Spelling, Strings
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics import CATALOGUE
-from octavo.analysis.statistics.intervals import Intervals
-from octavo.analysis.statistics.rows import Row
+from octavo.analysis.statistics.counted import Counted
+from octavo.analysis.statistics.intervals import DocumentSums, Intervals
 from octavo.analysis.statistics.shuffling import shuffled_repeats
 from octavo.analysis.statistics.token_counts import TokenCounts, token_counts
+from octavo.errors import TraceError
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
@@ -54,19 +63,19 @@ def describe_run(
     told: Told, strings: Strings, *, selection: Selection, intervals: Intervals | None, room: int, tell: Tell
 ) -> dict[str, Any]:
     """The page's account of one trace; ``room`` is how many bytes of the page its excerpts may take."""
-    shuffled: dict[str, np.ndarray] = {}
-    if isinstance(told.source, Accumulators):
-        counts = told.source
-    else:
-        counts, shuffled = _count(told, selection, intervals, tell)
+    found = None if isinstance(told.source, Accumulators) else _count(told, selection, intervals, tell)
+    counts = told.source if isinstance(told.source, Accumulators) else found.counts  # type: ignore[union-attr]
+    if not counts.num_tokens:
+        raise TraceError(f"{told.name} has no token that counts: trace some text, or let control tokens count")
     intervals = intervals if counts.contents.replicates else None
     spelling = Spelling(pieces=told.pieces)
     sample = None if isinstance(told.source, Accumulators) else draw_sample(told.source, told.pieces)
     manifest, domains = counts.manifest, _domains(counts)
+    courses, left_out = _courses(sample, counts, selection, intervals, tell)
     return {
+        "facts": _facts(counts) + left_out,
         "name": told.name,
         "path": shlex.quote(told.path),
-        "facts": _facts(counts),
         "counted": _counted(selection),
         "intervals": _said(intervals),
         "experts": manifest.num_experts,
@@ -76,21 +85,19 @@ def describe_run(
         "domains": domains,
         "share": share_figures(counts, selection=selection, intervals=intervals),
         "assignments": np.repeat([[each["tokens"]] for each in domains], len(counts.layers), axis=1),
-        "repetition": repetition_figures(counts, shuffled, selection=selection, intervals=intervals),
-        "distance": {},
+        "repetition": repetition_figures(counts, found, selection=selection, intervals=intervals),
+        "distance": distance_figures(counts, found, selection=selection),
         "transitions": transition_figure(counts, selection=selection),
-        "placement": [],
+        "placement": placement_figure(counts, selection=selection),
         "sampled": 0 if sample is None else sample.num_tokens,
         "excerpts": [] if sample is None else take_excerpts(sample, strings, spelling, names=told.names, room=room),
         **_tokens(counts, sample, strings, spelling, selection),
-        "courses": [] if sample is None else _courses(sample, selection, intervals, tell),
+        "courses": courses,
     }
 
 
-def _count(
-    told: Told, selection: Selection, intervals: Intervals | None, tell: Tell
-) -> tuple[Accumulators, dict[str, np.ndarray]]:
-    """One pass over all rows; also how often each domain would repeat in another order [L, 4]."""
+def _count(told: Told, selection: Selection, intervals: Intervals | None, tell: Tell) -> Counted:
+    """One pass over all rows: the counts, and by document what chance in another order or under another label takes."""
     assert not isinstance(told.source, Accumulators), "counts need not be counted"
     contents = Contents(
         pairs=False,
@@ -101,14 +108,19 @@ def _count(
     counts = Accumulators(manifest=told.source.manifest, contents=contents, selection=selection)
     for domain in selection.domains_of(told.source):
         counts.room(domain)
-    done, shuffled = 0, dict.fromkeys(counts.domains, np.zeros((len(counts.layers), 4)))
+    done, sums, widths = 0, {"rank": DocumentSums(), "shuffled": DocumentSums()}, {}
     for chunk in selection.chunks(told.source):
         counts.add(chunk)
-        again = shuffled_repeats(chunk, selection, (1,), counts.coding)
-        shuffled[chunk.domain] = shuffled[chunk.domain] + again.sum(axis=0)[0]
+        by_document = {
+            "rank": ranks_by_document(chunk, selection.token_T(chunk), counts.coding),
+            "shuffled": shuffled_repeats(chunk, selection, (1,), counts.coding),
+        }
+        for name, sum_SX in by_document.items():
+            widths[name] = sum_SX.shape[1:]
+            sums[name].add(chunk.domain, sum_SX.reshape(len(sum_SX), -1))
         done += chunk.num_tokens
         tell(f"counting {told.name}", done, told.num_tokens or done)
-    return counts, shuffled
+    return Counted(counts=counts, selection=selection, layers=counts.layers, sums=sums, widths=widths)
 
 
 def _domains(counts: Accumulators) -> list[dict[str, Any]]:
@@ -149,21 +161,25 @@ def _tokens(
     }
 
 
-def _courses(sample: Sample, selection: Selection, intervals: Intervals | None, tell: Tell) -> list[dict[str, Any]]:
-    have = {name for name in ("tokens", "weights", "nll", "predictions") if getattr(sample.manifest, f"has_{name}")}
-    layers, found = selection.layers_of(sample.manifest), []
-    names = list(dict.fromkeys(course.statistic for course in COURSES))
-    rows: dict[str, list[Row]] = {}
-    for done, name in enumerate(names):
+def _courses(
+    sample: Sample | None, counts: Accumulators, selection: Selection, intervals: Intervals | None, tell: Tell
+) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """The charts, and what is left out of them and why, as facts."""
+    rows, left_out = {"load": load_rows(counts, selection=selection, intervals=intervals)}, []
+    names = [name for name in dict.fromkeys(course.statistic for course in COURSES) if name not in rows]
+    for done, name in enumerate(names if sample is not None else ()):
+        assert sample is not None
         tell(f"measuring {name}", done, len(names))
         statistic = CATALOGUE.get(name)
-        if statistic is not None and statistic.needs <= have:
-            rows[name] = statistic.function(sample, selection=selection, intervals=intervals)
-    for course in COURSES:
-        page = course.page(rows.get(course.statistic, []), layers)
-        if page is not None:
-            found.append(page)
-    return found
+        if statistic is None or not statistic.needs <= held_columns(sample.manifest):
+            continue
+        try:
+            keywords = {"selection": selection, "intervals": intervals, **OPTIONS.get(name, {})}
+            rows[name] = statistic.function(sample, **keywords)
+        except TraceError as error:
+            left_out.append(["left out", f"{name}: {error}"])
+    pages = [course.page(rows.get(course.statistic, []), counts.layers) for course in COURSES]
+    return [page for page in pages if page is not None], left_out
 
 
 def _facts(counts: Accumulators) -> list[list[str]]:

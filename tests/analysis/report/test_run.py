@@ -53,7 +53,10 @@ def test_the_shuffle_null_is_that_of_the_statistic() -> None:
 
 def test_counts_alone_have_neither_texts_nor_courses() -> None:
     run = described(told(Accumulators.over(small_trace())))
-    assert (run["excerpts"], run["courses"], run["cards"], run["sampled"]) == ([], [], None, 0)
+    assert (run["excerpts"], run["cards"], run["sampled"]) == ([], None, 0)
+    courses = run["courses"]
+    assert isinstance(courses, list)
+    assert {course["statistic"] for course in courses} == {"load"}
     assert run["intervals"] == ""
     assert run["share"]
 
@@ -68,6 +71,23 @@ def test_a_trace_that_does_not_know_who_was_first_shows_sets_only() -> None:
         assert list(figure) == ["either"]
     assert run["cards"] is None
     assert run["transitions"] is None
+
+
+def test_the_distances_stand_beside_those_of_domains_dealt_out_at_random() -> None:
+    run = described(told(small_trace()))
+    distance = run["distance"]
+    assert isinstance(distance, dict)
+    for each in distance.values():
+        assert each["shuffle"].shape == each["value"].shape == (4, 2, 2)
+        assert ((each["p"][:, 0, 1] > 0) & (each["p"][:, 0, 1] <= 1)).all()
+
+
+def test_a_trace_without_words_says_what_is_left_out() -> None:
+    trace = small_trace()
+    run = described(told(MemoryTrace(given=trace.given, stated=trace.manifest)))
+    facts = run["facts"]
+    assert isinstance(facts, list)
+    assert any(name == "left out" and said.startswith("word-agreement: ") for name, said in facts)
 
 
 def test_a_path_is_quoted_for_a_shell() -> None:

@@ -30,6 +30,7 @@ export interface Repetition {
 export interface Excerpt {
   domain: number;
   name: string;
+  document: number;
   start: number; // position of its first token in the document
   text: Grid; // T, places in the strings
   route: Grid; // L T, codes Σ expert_j · E^(K−1−j), or L T K, the experts themselves
@@ -69,6 +70,12 @@ export interface Line {
   n: number;
 }
 
+export interface Distance {
+  value: Grid; // L D D, bits, without the last domain
+  shuffle: Grid | null; // L D D, when documents change their labels at random
+  p: Grid | null; // L D D, the share of such divergences that are as large
+}
+
 export interface Course {
   statistic: string;
   title: string;
@@ -97,7 +104,7 @@ export interface Run {
   share: Partial<Record<Choice, Share>>;
   assignments: Grid; // D L, tokens with a known route
   repetition: Partial<Record<Pairing, Repetition>>;
-  distance: Partial<Record<Choice, Grid>>; // L D D, bits, without the last domain
+  distance: Partial<Record<Choice, Distance>>;
   sampled: number; // tokens of the first documents of each domain, on which the courses are taken
   excerpts: Excerpt[];
   cards: Cards | null;
