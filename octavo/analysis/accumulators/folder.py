@@ -18,6 +18,7 @@ from octavo.analysis.accumulators.tables import Accumulators
 from octavo.analysis.chunk import Phase
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.selection import Selection
+from octavo.analysis.store.vocabulary import read_words
 from octavo.errors import TraceError
 
 FOLDER, FILE, VERSION = "stats", "counts.npz", 1
@@ -65,6 +66,7 @@ def load(folder: Path) -> Accumulators:
                 raise TraceError(f"{path} has version {about.get('version')!r}, want {VERSION}: use its own Octavo")
             arrays = {name: archive[name] for name in archive.files}
         counts = _counts_of(manifest, about, arrays)
+        counts.words = read_words(folder).pieces
     except FileNotFoundError:
         raise TraceError(f"{path} is missing: want counts, as 'octavo trace --stats-only' writes them") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:

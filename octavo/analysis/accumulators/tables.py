@@ -6,7 +6,7 @@ Memory does not grow with the number of tokens; of each document its number is k
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ class Accumulators:
     """The counts of the documents handed to ``add``, by domain; what is kept and what counts is fixed from the start.
 
     ``parts`` are the hashes of what was added: one for each process that added chunks and whose counts were merged.
+    ``words`` are the bytes that each token id spells, where they lay beside the counts.
     """
 
     manifest: TraceManifest
@@ -38,6 +39,7 @@ class Accumulators:
     tables: dict[str, dict[str, Table]] = field(default_factory=dict)
     documents: dict[str, set[int]] = field(default_factory=dict)
     merged: set[str] = field(default_factory=set)
+    words: Mapping[int, bytes] = field(default_factory=dict)
     _own: Any = None
 
     @classmethod
@@ -85,6 +87,10 @@ class Accumulators:
     def num_tokens(self) -> int:
         """The tokens that were counted."""
         return sum(int(self.tables[domain]["tokens"]) for domain in self.domains)
+
+    def vocabulary(self) -> Mapping[int, bytes]:
+        """The bytes of each token id; empty where nobody kept them."""
+        return self.words
 
     def add(self, chunk: Chunk) -> None:
         """Counts the documents of a chunk whose layers are ``layers``.

@@ -9,6 +9,7 @@ from octavo.analysis.importers import olmoe, sglang, transformers, vllm
 from octavo.analysis.importers.recording import Marks, Recording, join
 from octavo.analysis.importers.shape import RouterShape
 from octavo.analysis.store import TraceWriter
+from octavo.analysis.store.vocabulary import write_words
 from octavo.errors import TraceError
 
 READERS: Mapping[str, Callable[..., Recording]] = {
@@ -82,4 +83,6 @@ def _import_counts(paths: Sequence[Path], folder: Path, shape: RouterShape | Non
     counts = olmoe.read_file(paths[0], shape, vocab_size=None if words is None else len(words.pieces))
     folder.mkdir(parents=True, exist_ok=True)
     save(counts, folder)
+    if words is not None and counts.manifest.has_tokens:
+        write_words(folder, words.pieces, words.marks.special)
     return counts

@@ -8,14 +8,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from octavo.analysis.source import TraceSource
-
 
 @runtime_checkable
-class SpelledSource(TraceSource, Protocol):
-    """A trace that knows what its token ids spell."""
+class SpelledSource(Protocol):
+    """A trace, of rows or of counts, that knows what its token ids spell."""
 
-    def vocabulary(self) -> dict[int, bytes]:
+    def vocabulary(self) -> Mapping[int, bytes]:
         """The bytes of each id."""
 
 

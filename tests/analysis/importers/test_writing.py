@@ -58,6 +58,16 @@ def test_counts_become_a_trace_of_counts(tmp_path: Path) -> None:
         RouteTrace.open(tmp_path / "x.route")
 
 
+def test_counts_of_tokens_keep_what_the_ids_spell(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text('{"counts": {"d": [{"0": {"1": 2, "2": 2}, "3": {"1": 2, "2": 2}}]}}')
+    shape = RouterShape(num_experts=8, k=2, layers=(4,))
+    import_files([path], "olmoe", tmp_path / "x.route", shape=shape, words=WORDS)
+    assert load(tmp_path / "x.route").vocabulary()[2] == b"b"
+    import_files([path], "olmoe", tmp_path / "y.route", shape=shape)
+    assert load(tmp_path / "y.route").vocabulary() == {}
+
+
 def test_nothing_is_written_of_what_cannot_be_imported(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.npy", tmp_path / "bad.npy"
     np.save(good, rows(4))
