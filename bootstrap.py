@@ -42,7 +42,7 @@ CHECKS = (  # the whole suite comes last, so that its summary ends a check
 
 # Each command: the extras it needs and the Python command lines it runs. The last one gets the caller's own arguments.
 COMMANDS = {
-    "demo": ([], [("-m", "octavo", "demo")]),
+    "demo": (["trace"], [("-m", "octavo", "demo")]),
     "octavo": ([], [("-m", "octavo")]),
     **dict.fromkeys(("check", "test"), (["test"], CHECKS)),
     "pytest": (["test"], [("-m", "pytest")]),

@@ -84,7 +84,7 @@ def draw(text: str, *, title: str, columns: int) -> str:
 def main() -> None:
     """Writes the picture."""
     model = sys.argv[1:2]
-    command = [sys.executable, "-m", "octavo", "demo", *model]
+    command = [sys.executable, "-m", "octavo", "demo", "--no-report", *model]
     text = run_in_terminal(command, COLUMNS)
     # How fast it was belongs to the machine, not to the picture.
     text = re.sub(r"\n\d+ tokens in [\d.]+ s, \d+ a second\.\n", "", text)

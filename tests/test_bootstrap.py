@@ -61,6 +61,12 @@ def test_torch_comes_from_the_registry_where_its_own_cannot_be_reached(house: Ho
     assert ["--torch-backend" in call for call in house.calls()] == [True, False]
 
 
+def test_the_demo_brings_what_its_report_needs(house: House) -> None:
+    house.call("demo")
+    assert "-e .[trace] " in house.calls()[0] + " "
+    assert house.stamp()["extras"] == ["trace"]
+
+
 def test_more_extras_are_added_and_never_dropped(house: House) -> None:
     house.call()
     house.call("python", "-c", "")
