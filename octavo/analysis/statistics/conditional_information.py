@@ -37,9 +37,8 @@ MEASURES = ("entropy", "token", "domain", "domain-given-token")
 BIASES = ("permutation", "miller-madow", "none")
 GROUPS = 20
 DRAWS = 8  # of the chance of a table of counts
-DEALT = (
-    1 << 22
-)  # tokens dealt out by chance in all: few times for a long trace, whose mean is steady, often for a short
+# Tokens dealt out by chance in all: once for a long trace, whose mean is steady, often for a short one.
+DEALT = 1 << 19
 
 
 def conditional_information(
@@ -75,7 +74,8 @@ def conditional_information(
             for layer in selection.layers_of(source.manifest)
             for measure in MEASURES
         ]
-    value_LM = np.concatenate([_token_values_L2(words, bias, rng), _domain_values_L2(words, bias, rng)], axis=1)
+    about_domains_L2 = _domain_values_L2(words, bias, rng, _repeats(words))
+    value_LM = np.concatenate([_token_values_L2(words, bias, rng), about_domains_L2], axis=1)
     dealt_L2 = _dealt_out_L2(words, bias, rng)
     chance_LM = np.concatenate([np.full_like(dealt_L2, math.nan), dealt_L2], axis=1)
     if bias == "permutation":
@@ -140,11 +140,11 @@ def _token_values_L2(words: Words, bias: str, rng: np.random.Generator) -> Float
     return found
 
 
-def _domain_values_L2(words: Words, bias: str, rng: np.random.Generator) -> Float64[np.ndarray, "L 2"]:
+def _domain_values_L2(words: Words, bias: str, rng: np.random.Generator, repeats: int) -> Float64[np.ndarray, "L 2"]:
     """I(E; D) and I(E; D | X) of every layer, their bias taken off."""
     pair_T = words.paired_with(words.domain_T)
-    repeats = _repeats(words) if bias == "permutation" else 0
-    chance_RT = [words.paired_with(words.domain_T[words.order_within_ids(rng)]) for _ in range(repeats)]
+    orders_RT = [words.order_within_ids(rng) for _ in range(repeats if bias == "permutation" else 0)]
+    chance_RT = [words.paired_with(words.domain_T[order_T]) for order_T in orders_RT]
     found = np.empty((len(words.first_LT), 2))
     for place, first_T in enumerate(words.first_LT):
         topic = mutual_information(words.table(words.domain_T, first_T), miller_madow=bias != "none")
@@ -173,7 +173,7 @@ def _dealt_out_L2(words: Words, bias: str, rng: np.random.Generator) -> Float64[
     for _ in range(repeats):
         dealt_S = domain_S.copy()
         dealt_S[there_S] = rng.permutation(domain_S[there_S])
-        found += _domain_values_L2(replace(words, domain_T=dealt_S[words.document_T]), bias, rng)
+        found += _domain_values_L2(replace(words, domain_T=dealt_S[words.document_T]), bias, rng, max(1, repeats // 4))
     return found / repeats
 
 
@@ -200,8 +200,8 @@ def _spread_LM(words: Words, value_LM: Float64[np.ndarray, "L M"]) -> Float64[np
 
 def _plain_LM(words: Words) -> Float64[np.ndarray, "L M"]:
     rng = np.random.default_rng(0)
-    return np.concatenate([_token_values_L2(words, "none", rng), _domain_values_L2(words, "none", rng)], axis=1)
+    return np.concatenate([_token_values_L2(words, "none", rng), _domain_values_L2(words, "none", rng, 0)], axis=1)
 
 
 def _repeats(words: Words) -> int:
-    return min(16, max(2, DEALT // words.num_tokens))
+    return min(16, max(1, DEALT // words.num_tokens))

@@ -73,8 +73,7 @@ def preferred_rows(
         ranked_XE = {"score": score_XE, "share": count_XE / token_X[:, None], "count": count_XE}[order]
         ranked_XE = np.where(score_XE > 0, ranked_XE, -np.inf)
         for expert in range(num_experts):
-            best = np.lexsort((kept.id_X, -token_X, -ranked_XE[:, expert]))[:top]
-            for rank, x in enumerate(best[score_XE[best, expert] > 0]):
+            for rank, x in enumerate(_best(ranked_XE[:, expert], token_X, top)):
                 token = int(kept.id_X[x])
                 rows.append(
                     row(
@@ -92,6 +91,16 @@ def preferred_rows(
                     )
                 )
     return rows
+
+
+def _best(ranked_X: Float64[np.ndarray, "X"], token_X: Float64[np.ndarray, "X"], top: int) -> list[int]:
+    """The places of the greatest, of equals the more frequent first, then the lower id."""
+    likely = np.flatnonzero(np.isfinite(ranked_X))
+    if len(likely) > top:
+        likely = likely[ranked_X[likely] >= np.partition(ranked_X[likely], -top)[-top]]
+    order = np.lexsort((likely, -token_X[likely], -ranked_X[likely]))
+    found: list[int] = likely[order[:top]].tolist()
+    return found
 
 
 def scores_XE(

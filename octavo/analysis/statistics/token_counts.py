@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Integer
@@ -16,6 +17,7 @@ from octavo.errors import TraceError
 
 TARGETS = ("input", "predicted", "next")
 CHOICES = ("first", "either")
+Expert: TypeAlias = Integer[np.ndarray, "L T K"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,49 +66,42 @@ class TokenCounts:
 
 @dataclass(slots=True)
 class _Table:
-    """A table that gets a row for every id it meets."""
+    """A table that gets a row for every id it meets; row 0 takes what does not count."""
 
     num_layers: int
     num_experts: int
     row_V: Int64[np.ndarray, "V"] = field(default_factory=lambda: np.full(0, -1))
-    ids: list[int] = field(default_factory=list)
-    count_LRE: Int64[np.ndarray, "L R E"] = field(init=False)
+    ids: list[int] = field(default_factory=lambda: [-1])
+    count_LRHE: Int64[np.ndarray, "L R H E"] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.count_LRE = np.zeros((self.num_layers, 0, self.num_experts), np.int64)
+        self.count_LRHE = np.zeros((self.num_layers, 1, 2, self.num_experts), np.int64)
 
-    def rows_T(self, id_T: Integer[np.ndarray, "T"]) -> Int64[np.ndarray, "T"]:
+    def rows_T(self, id_T: Integer[np.ndarray, "T"], keep_T: Bool[np.ndarray, "T"]) -> Int64[np.ndarray, "T"]:
         """The row of each id, new ones made."""
-        if id_T.size and (most := int(id_T.max())) >= len(self.row_V):
+        counted_T = id_T[keep_T]
+        if counted_T.size and (most := int(counted_T.max())) >= len(self.row_V):
             self.row_V = np.concatenate([self.row_V, np.full(most + 1 - len(self.row_V), -1)])
-        fresh = np.flatnonzero(np.bincount(id_T, minlength=len(self.row_V)).astype(bool) & (self.row_V < 0))
+        fresh = np.flatnonzero((np.bincount(counted_T, minlength=len(self.row_V)) > 0) & (self.row_V < 0))
         self.row_V[fresh] = np.arange(len(self.ids), len(self.ids) + len(fresh))
         self.ids += fresh.tolist()
-        if len(self.ids) > self.count_LRE.shape[1]:
-            grown = np.zeros((self.num_layers, 2 * len(self.ids), self.num_experts), np.int64)
-            grown[:, : self.count_LRE.shape[1]] = self.count_LRE
-            self.count_LRE = grown
-        return np.asarray(self.row_V[id_T])
+        if len(self.ids) > (had := self.count_LRHE.shape[1]):
+            grown = np.zeros((self.num_layers, 2 * len(self.ids), 2, self.num_experts), np.int64)
+            grown[:, :had] = self.count_LRHE
+            self.count_LRHE = grown
+        row_T = np.zeros(len(id_T), np.int64)
+        row_T[keep_T] = self.row_V[counted_T]
+        return row_T
 
-    def of(self, id_X: Int64[np.ndarray, "X"]) -> Int64[np.ndarray, "L X E"]:
-        """The counts of some ids; 0 for those never met."""
-        row_X = np.full(len(id_X), -1)
-        known_X = id_X < len(self.row_V)
-        row_X[known_X] = self.row_V[id_X[known_X]]
-        found_LXE = np.zeros((self.num_layers, len(id_X), self.num_experts), np.int64)
-        found_LXE[:, row_X >= 0] = self.count_LRE[:, row_X[row_X >= 0]]
-        return found_LXE
-
-    def add(self, id_T: Integer[np.ndarray, "T"], expert_LTK: Integer[np.ndarray, "L T K"]) -> None:
+    def add(self, row_T: Int64[np.ndarray, "T"], half_T: Integer[np.ndarray, "T"], expert_LTK: Expert) -> None:
         """Counts every rank that is given."""
-        row_T = self.rows_T(id_T)
-        cells = self.count_LRE.shape[1] * self.num_experts
-        for layer in range(self.num_layers):
-            for rank in range(expert_LTK.shape[2]):
-                cell_T = row_T * self.num_experts + expert_LTK[layer, :, rank]
-                flat = self.count_LRE[layer].reshape(-1)
-                if cells <= 8 * len(cell_T):
-                    flat += np.bincount(cell_T, minlength=cells)
+        start_T = (row_T * 2 + half_T) * self.num_experts
+        for place, expert_TK in enumerate(expert_LTK):
+            flat = self.count_LRHE[place].reshape(-1)
+            for expert_T in expert_TK.T:
+                cell_T = start_T + expert_T
+                if len(flat) <= 8 * len(cell_T):
+                    flat += np.bincount(cell_T, minlength=len(flat))
                 else:
                     cell, count = np.unique(cell_T, return_counts=True)
                     flat[cell] += count
@@ -141,15 +136,22 @@ def halves(
     _expect_choice(source.manifest, choice)
     manifest, layers = source.manifest, selection.layers_of(source.manifest)
     ranks = manifest.num_experts_per_tok if choice == "either" else 1
-    tables = _Table(len(layers), manifest.num_experts), _Table(len(layers), manifest.num_experts)
+    table = _Table(len(layers), manifest.num_experts)
     for chunk, id_T, keep_T in targets(source, selection, target):
-        odd_T = (chunk.document_S % 2).astype(bool)[chunk.place_T]
-        for table, half_T in zip(tables, (keep_T & ~odd_T, keep_T & odd_T), strict=True):
-            table.add(id_T[half_T], chunk.expert_LTK[:, half_T, :ranks])
-    id_X = np.union1d(*(table.ids for table in tables)).astype(np.int64)
+        half_T = (chunk.document_S % 2).astype(np.int64)[chunk.place_T]
+        table.add(table.rows_T(id_T, keep_T), half_T, chunk.expert_LTK[:, :, :ranks])
+    id_X = np.array(table.ids[1:], np.int64)
+    order_X = np.argsort(id_X)
+    count_LXHE = table.count_LRHE[:, 1:][:, order_X]
     even, odd = (
-        TokenCounts(id_X=id_X, count_LXE=table.of(id_X), layers=layers, choice=choice, k=manifest.num_experts_per_tok)
-        for table in tables
+        TokenCounts(
+            id_X=id_X[order_X],
+            count_LXE=count_LXHE[:, :, half],
+            layers=layers,
+            choice=choice,
+            k=manifest.num_experts_per_tok,
+        )
+        for half in (0, 1)
     )
     return even, odd, replace(even, count_LXE=even.count_LXE + odd.count_LXE)
 

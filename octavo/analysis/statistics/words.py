@@ -54,10 +54,11 @@ class Words:
 
     def order_within_ids(self, rng: np.random.Generator) -> Int64[np.ndarray, "T"]:
         """A random order of the tokens in which each stands where another of its id stood."""
-        sorted_T = np.argsort(self.word_T, kind="stable")
-        chance_T = np.lexsort((rng.random(self.num_tokens), self.word_T))
+        # Sixteen bits are sorted by counting, much faster than more of them.
+        narrow = np.uint16 if int(self.word_T.max(initial=0)) < 1 << 16 else np.uint32
+        word_T, mixed_T = self.word_T.astype(narrow), rng.permutation(self.num_tokens)
         order_T = np.empty(self.num_tokens, np.int64)
-        order_T[sorted_T] = chance_T
+        order_T[np.argsort(word_T, kind="stable")] = mixed_T[np.argsort(word_T[mixed_T], kind="stable")]
         return order_T
 
 
