@@ -3,5 +3,6 @@
 from octavo.analysis.accumulators.contents import Contents
 from octavo.analysis.accumulators.folder import load, save
 from octavo.analysis.accumulators.tables import Accumulators
+from octavo.analysis.accumulators.writer import CountsWriter
 
-__all__ = ["Accumulators", "Contents", "load", "save"]
+__all__ = ["Accumulators", "Contents", "CountsWriter", "load", "save"]

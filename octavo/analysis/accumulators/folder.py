@@ -1,11 +1,13 @@
-"""Counts on disk: ``X.route/manifest.json`` and ``X.route/stats/counts.npz``, plain arrays that need no trust to read.
+"""Counts on disk: ``X.route/manifest.json`` and a ``stats/counts-00000.npz`` of each process, plain arrays.
 
-The archive holds each table as ``number of the domain/name``, the numbers of each domain's documents, and, as UTF-8
-bytes under ``about``, a JSON object: what is kept, what counts, the domains' names, the hashes of all parts.
+They need no trust to read. An archive holds each table as ``number of the domain/name``, the numbers of each domain's
+documents, and, as UTF-8 bytes under ``about``, a JSON object: what is kept, what counts, the domains' names, the
+hashes of all parts.
 """
 
 import json
 import os
+import re
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,11 +23,21 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.store.vocabulary import read_words
 from octavo.errors import TraceError
 
-FOLDER, FILE, VERSION = "stats", "counts.npz", 1
+FOLDER, VERSION = "stats", 1
+NAME = re.compile(r"counts-(\d{5,})\.npz")
 
 
-def save(counts: Accumulators, folder: Path) -> None:
-    """Writes the counts into ``folder``, in one step; raises TraceError where that fails, and keeps what was there."""
+def shards(folder: Path) -> list[int]:
+    """The ranks of the processes that left counts in ``folder``, rising."""
+    names = [NAME.fullmatch(path.name) for path in (folder / FOLDER).glob("counts-*.npz")]
+    return sorted(int(each[1]) for each in names if each)
+
+
+def save(counts: Accumulators, folder: Path, *, rank: int = 0) -> None:
+    """Writes a process's counts into ``folder``, in one step.
+
+    Raises TraceError where that fails, or where the folder holds something else; what was there stays.
+    """
     names = sorted(counts.tables)
     about = {
         "version": VERSION,
@@ -38,8 +50,8 @@ def save(counts: Accumulators, folder: Path) -> None:
     for number, name in enumerate(names):
         arrays |= {f"{number}/{table}": array for table, array in counts.tables[name].items()}
         arrays[f"{number}/numbers"] = np.array(sorted(counts.documents.get(name, ())), np.uint32)
-    path = folder / FOLDER / FILE
-    fresh = path.with_name(f".{FILE}.new")
+    path = _path(folder, rank)
+    fresh = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("wb") as file:
@@ -56,24 +68,65 @@ def save(counts: Accumulators, folder: Path) -> None:
 
 
 def load(folder: Path) -> Accumulators:
-    """Reads the counts in ``folder``; raises TraceError, naming the file, for missing, damaged or foreign ones."""
+    """Reads the counts of all processes in ``folder``, added up, and what the token ids spell.
+
+    Raises TraceError, naming the file, for missing, damaged or foreign ones, and where two counted the same document.
+    """
     manifest = TraceManifest.read(folder)
-    path = folder / FOLDER / FILE
+    ranks = shards(folder)
+    if not ranks:
+        raise TraceError(f"{folder / FOLDER} has no counts: want those that 'octavo trace --stats-only' writes")
+    counts = load_shard(folder, ranks[0], manifest)
+    for rank in ranks[1:]:
+        counts.merge(load_shard(folder, rank, manifest))
+    counts.words = read_words(folder).pieces
+    return counts
+
+
+def numbers_of(folder: Path) -> dict[str, set[int]]:
+    """The numbers of the documents that were counted, by domain, whichever process counted them."""
+    found: dict[str, set[int]] = {}
+    for rank in shards(folder):
+        about, arrays = _read(_path(folder, rank), tables=False)
+        for number, domain in enumerate(about["domains"]):
+            found.setdefault(domain, set()).update(arrays[f"{number}/numbers"].tolist())
+    return found
+
+
+def load_shard(folder: Path, rank: int, manifest: TraceManifest | None = None) -> Accumulators:
+    """Reads the counts of one process; raises TraceError, naming the file, for damaged or foreign ones."""
+    manifest = manifest or TraceManifest.read(folder)
+    path = _path(folder, rank)
+    about, arrays = _read(path)
+    try:
+        return _counts_of(manifest, about, arrays)
+    except TraceError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _path(folder: Path, rank: int) -> Path:
+    return folder / FOLDER / f"counts-{rank:05}.npz"
+
+
+def _unreadable(path: Path, error: Exception) -> TraceError:
+    return TraceError(f"{path} cannot be read ({error}): count the texts anew")
+
+
+def _read(path: Path, *, tables: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an archive says of itself, and its arrays: all of them, or only the documents' numbers."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(archive["about"].tobytes())
             if about.get("version") != VERSION:
                 raise TraceError(f"{path} has version {about.get('version')!r}, want {VERSION}: use its own Octavo")
-            arrays = {name: archive[name] for name in archive.files}
-        counts = _counts_of(manifest, about, arrays)
-        counts.words = read_words(folder).pieces
-    except FileNotFoundError:
-        raise TraceError(f"{path} is missing: want counts, as 'octavo trace --stats-only' writes them") from None
+            wanted = [name for name in archive.files if tables or name.endswith("/numbers")]
+            return about, {name: archive[name] for name in wanted}
+    except TraceError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, TraceError):
-            raise
-        raise TraceError(f"{path} cannot be read ({error}): count the texts anew") from None
-    return counts
+        raise _unreadable(path, error) from None
 
 
 def _counts_of(manifest: TraceManifest, about: dict[str, Any], arrays: dict[str, Any]) -> Accumulators:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from octavo.analysis.accumulators import Accumulators, Contents, load, save
+from octavo.analysis.accumulators.folder import load_shard, numbers_of
 from octavo.analysis.chunk import Phase
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.selection import Selection
@@ -67,22 +68,22 @@ def test_no_counts_are_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match=r"has no manifest\.json"):
         load(tmp_path)
     MANIFEST.write(tmp_path)
-    with pytest.raises(TraceError, match=r"counts.npz is missing: want counts, as 'octavo trace --stats-only'"):
+    with pytest.raises(TraceError, match=r"stats has no counts: want those that 'octavo trace --stats-only' writes"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, -20])
 def test_a_cut_file_is_refused(tmp_path: Path, keep: int) -> None:
     save(counted(), tmp_path)
-    path = tmp_path / "stats" / "counts.npz"
+    path = tmp_path / "stats" / "counts-00000.npz"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(TraceError, match=r"counts\.npz cannot be read .*: count the texts anew"):
+    with pytest.raises(TraceError, match=r"counts-00000\.npz cannot be read .*: count the texts anew"):
         load(tmp_path)
 
 
 def test_a_foreign_archive_and_an_object_array_are_refused(tmp_path: Path) -> None:
     save(counted(), tmp_path)
-    path = tmp_path / "stats" / "counts.npz"
+    path = tmp_path / "stats" / "counts-00000.npz"
     np.savez(path, x=np.zeros(3))
     with pytest.raises(TraceError, match="cannot be read"):
         load(tmp_path)
@@ -103,8 +104,25 @@ def test_a_table_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_error_and_keeps_what_was_there(tmp_path: Path) -> None:
     counts = counted()
     save(counts, tmp_path)
-    fresh = tmp_path / "stats" / ".counts.npz.new"
+    fresh = tmp_path / "stats" / ".counts-00000.npz.new"
     fresh.symlink_to("/dev/full")
-    with pytest.raises(TraceError, match=r"counts\.npz cannot be written \(No space left on device\)"):
+    with pytest.raises(TraceError, match=r"counts-00000\.npz cannot be written \(No space left on device\)"):
         save(counts, tmp_path)
     assert load(tmp_path).num_tokens == 60
+
+
+def test_counts_of_several_processes_are_read_as_one(tmp_path: Path) -> None:
+    whole = counted()
+    for rank, document in enumerate(DOCUMENTS):
+        part = Accumulators(manifest=MANIFEST, contents=Contents(lags=(1, 3), replicates=5))
+        part.add(chunk_of([document], MANIFEST, numbers=[rank]))
+        save(part, tmp_path, rank=rank)
+    found = load(tmp_path)
+    assert numbers_of(tmp_path) == {"": set(), "a": {0}, "ü/..": {1}}
+    assert all(
+        (found.table(name, found.domains) == whole.table(name, whole.domains)).all() for name in whole.tables["a"]
+    )
+    assert (found.table("vocabulary") == whole.table("vocabulary")).all()
+    save(load_shard(tmp_path, 1), tmp_path, rank=7)
+    with pytest.raises(TraceError, match="added before"):
+        load(tmp_path)
