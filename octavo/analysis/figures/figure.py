@@ -45,6 +45,7 @@ STYLE: dict[str, Any] = {
     "lines.markersize": 3.2,
     "pdf.fonttype": 42,
     "svg.hashsalt": "octavo",
+    "text.hinting": "none",
     "text.parse_math": False,  # names of domains are text, whatever they hold
     "xtick.labelsize": 7,
     "xtick.major.width": 0.6,

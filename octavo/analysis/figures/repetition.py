@@ -14,11 +14,11 @@ from octavo.analysis.statistics.rows import Row
 CHOICES = {"first": "First choice", "either": "First or second choice"}
 
 
-def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = ()) -> Figure:
+def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = (), compared_with: str = "") -> Figure:
     """Table 5: a line for each domain; drawn as points with intervals beside their nulls.
 
     ``rows`` are those of ``repetition`` at one lag. ``compared`` are rows of another model or of the paper, drawn as
-    open marks in the line of the domain of the same name.
+    open marks in the line of the domain of the same name; ``compared_with`` says whose they are.
     """
     rows = [each for each in rows if each["choice"] in CHOICES]
     layers, domains = in_order(rows, "layer"), in_order(rows, "domain")
@@ -43,6 +43,7 @@ def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = ()) -> Fi
             "Lines: 95 % intervals over documents. Small bars: what independent tokens with the observed frequencies "
             "would give; dashed: what even chance would give "
             f"({', '.join(percent(each) + ' %' for each in _uniform(rows))})."
+            + (f" Open marks: {compared_with}." if compared else "")
         ),
         rows=rows,
         draw=draw,

@@ -36,17 +36,22 @@ def coloured_text(excerpts: Sequence[Excerpt], *, num_experts: int) -> Figure:
     tokens = sum(len(excerpt.piece_T) for excerpt in excerpts)
 
     def draw(sheet: Sheet) -> None:
-        has_glyph = _glyphs()
+        shown = _in_glyphs()
         many = sheet.subplots(len(excerpts), len(layers), squeeze=False, height_ratios=lines)
         for excerpt, laid, height, beside in zip(excerpts, pieces, lines, many, strict=True):
             for place, axes in enumerate(beside):
-                _panel(axes, excerpt, laid, place, has_glyph)
-                axes.set_ylim(height, 0)
-                first = excerpt is excerpts[0]
-                axes.set_title(
-                    (f"layer {layers[place]}\n" if first else "") + excerpt.domain, loc="left", pad=2, fontsize=7
-                )
+                axes.set(xlim=(0, COLUMNS), ylim=(height, 0))
+                axes.set_axis_off()
+                above = f"layer {layers[place]}\n" if excerpt is excerpts[0] else ""
+                axes.set_title(above + excerpt.domain, loc="left", pad=2, fontsize=7)
+                _paint(axes, excerpt, laid, place)
         _legend(sheet, num_experts)
+        # Only when everything has its place is it known how wide a column is, and so how large a letter.
+        sheet.draw_without_rendering()
+        size = many[0, 0].get_window_extent().width / sheet.dpi * 72 / COLUMNS / EM
+        for excerpt, laid, beside in zip(excerpts, pieces, many, strict=True):
+            for place, axes in enumerate(beside):
+                _write(axes, excerpt, laid, place, shown=shown, size=size)
 
     return Figure(
         name="figure-8",
@@ -90,20 +95,25 @@ def width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _panel(axes: Sheet, excerpt: Excerpt, laid: Sequence[Piece], place: int, has_glyph: Callable[[str], bool]) -> None:
-    axes.set_axis_off()
-    axes.set_xlim(0, COLUMNS)
-    size = 2.75 * 72 / COLUMNS / EM * 0.96
+def _paint(axes: Sheet, excerpt: Excerpt, laid: Sequence[Piece], place: int) -> None:
+    """Lays the paper of every token."""
     for line, pieces in itertools.groupby(laid, key=lambda piece: piece.line):
-        coloured = [(*_colours(excerpt, piece.token, place), piece) for piece in pieces]
-        spans = [(piece.column, sum(map(width, piece.text))) for _, _, piece in coloured]
-        axes.broken_barh(spans, (line + 0.04, 0.92), facecolors=[paper for _, paper, _ in coloured], linewidth=0)
-        # Every character is as wide as the next, so what has one ink can be written in one go.
-        for ink, run in itertools.groupby(coloured, key=lambda each: each[0]):
-            written = [piece for _, _, piece in run]
-            text = "".join(each if has_glyph(each) else "□" for piece in written for each in piece.text)
-            place_of = (written[0].column, line + 0.54)
-            axes.text(*place_of, text, color=ink, fontsize=size, family=FONT, va="center", ha="left")
+        held = list(pieces)
+        spans = [(piece.column, sum(map(width, piece.text))) for piece in held]
+        papers = [_colours(excerpt, piece.token, place)[1] for piece in held]
+        axes.broken_barh(spans, (line + 0.04, 0.92), facecolors=papers, linewidth=0)
+
+
+def _write(
+    axes: Sheet, excerpt: Excerpt, laid: Sequence[Piece], place: int, *, shown: Callable[[str], str], size: float
+) -> None:
+    """Writes the text. Every character is as wide as the next, so what has one ink is written in one go."""
+    for line, pieces in itertools.groupby(laid, key=lambda piece: piece.line):
+        for ink, run in itertools.groupby(pieces, key=lambda piece: _colours(excerpt, piece.token, place)[0]):
+            held = list(run)
+            text = "".join(shown(piece.text) for piece in held)
+            where = (held[0].column, line + 0.54)
+            axes.text(*where, text, color=ink, fontsize=size, family=FONT, va="center", ha="left", in_layout=False)
 
 
 def _colours(excerpt: Excerpt, token: int, place: int) -> tuple[str, str]:
@@ -120,11 +130,11 @@ def _legend(sheet: Sheet, num_experts: int) -> None:
     sheet.legend(handles, names, loc="outside upper right", ncols=len(handles), fontsize=6, handlelength=1.2)
 
 
-def _glyphs() -> Callable[[str], bool]:
-    """Whether the font can show a character."""
+def _in_glyphs() -> Callable[[str], str]:
+    """What a text looks like in the font: a box stands for a character that it does not have."""
     path = importlib.import_module("matplotlib.font_manager").findfont(FONT)
     font = importlib.import_module("matplotlib.ft2font").FT2Font(path)
-    return lambda character: bool(font.get_char_index(ord(character)))
+    return lambda text: "".join(each if font.get_char_index(ord(each)) else "□" for each in text)
 
 
 def _rows(excerpts: Sequence[Excerpt]) -> Iterator[Row]:
