@@ -10,9 +10,10 @@ from octavo.engine.blocks import BlockPool
 from octavo.engine.capacity import num_pages
 from octavo.engine.config import EngineConfig
 from octavo.engine.request import FinishReason, Group, Progress, Request, RoutingRows, Sequence, TokenLogprobs
-from octavo.engine.runner import HostRouting, Runner, to_host
+from octavo.engine.runner import Runner
 from octavo.engine.sampler import Choice, Sampler, read_logprobs, seed_of
 from octavo.engine.scheduler import Chunk, Scheduler
+from octavo.engine.transfer import HostRouting, Transfer
 from octavo.errors import ConfigError, RequestError
 from octavo.model import Output, Transformer
 
@@ -78,12 +79,14 @@ class Engine:
         try:
             batch = build(plan.chunks, page_size=self.config.page_size, device=self.runner.device)
             output = self.runner.forward(batch, plan.fresh_pages)
+            # It is under way while tokens are chosen.
+            transfer = self._send(output, plan.chunks)
             choices, scores = self._judge(output, plan.chunks)
         except BaseException:
             # Whoever drives the engine may go on after, say, too little memory: what was planned is planned anew.
             self.scheduler.take_back(plan)
             raise
-        return self._commit(plan.chunks, output, choices, scores)
+        return self._commit(plan.chunks, transfer, choices, scores)
 
     def abort(self, request_id: str, index: int | None = None) -> None:
         """Ends a request, or only its output ``index``, and frees its pages; what is finished or unknown is left."""
@@ -113,6 +116,11 @@ class Engine:
                 f"which has {self.pool.total * size}: lower max_tokens, or give the cache more memory"
             )
 
+    def _send(self, output: Output, chunks: tuple[Chunk, ...]) -> Transfer | None:
+        """Sends the routings to the host where a request wants them."""
+        routed = [chunk.sequence.request.params for chunk in chunks if chunk.sequence.request.params.routing]
+        return self.runner.send(output, logits=any(params.router_logits for params in routed)) if routed else None
+
     def _judge(self, output: Output, chunks: tuple[Chunk, ...]) -> tuple[dict[int, Choice], dict[int, Scores]]:
         """Chooses a token for each chunk that samples and scores the prompts that want it; by the chunk's number."""
         logits_RV = output.logits_RV
@@ -136,13 +144,12 @@ class Engine:
     def _commit(
         self,
         chunks: tuple[Chunk, ...],
-        output: Output,
+        transfer: Transfer | None,
         choices: dict[int, Choice],
         scores: dict[int, Scores],
     ) -> list[Progress]:
         """Writes down what the step did, ends what is at its end, and says it."""
-        routed = [chunk.sequence.request.params for chunk in chunks if chunk.sequence.request.params.routing]
-        host = to_host(output.routings, logits=any(params.router_logits for params in routed)) if routed else None
+        host = None if transfer is None else transfer.arrived()
         said = []
         row = 0
         for number, chunk in enumerate(chunks):

@@ -1,25 +1,11 @@
 """The runner: the model and its cache, which read one batch after another."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
-from jaxtyping import Float32, Int16
-from torch import Tensor
 
 from octavo.batch import Batch
 from octavo.cache import KVCache
+from octavo.engine.transfer import Transfer
 from octavo.model import Output, Transformer
-from octavo.routing import Routing
-
-
-@dataclass(frozen=True, slots=True)
-class HostRouting:
-    """The routings of one forward on the host: experts in rank order, weights and, when wanted, router logits."""
-
-    expert_TLK: Int16[np.ndarray, "T L K"]
-    weight_TLK: Float32[np.ndarray, "T L K"]
-    logits_TLE: Float32[np.ndarray, "T L E"] | None
 
 
 class Runner:
@@ -29,6 +15,7 @@ class Runner:
         self.model = model
         self.cache = cache
         self.device = cache.key_LPBGH.device
+        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     @torch.inference_mode()
     def forward(self, batch: Batch, fresh_pages: tuple[int, ...]) -> Output:
@@ -38,15 +25,6 @@ class Runner:
         output: Output = self.model(batch, self.cache)
         return output
 
-
-def to_host(routings: tuple[Routing, ...], *, logits: bool) -> HostRouting:
-    """Copies the routings of L layers to the host, token by token."""
-
-    def stack(values: list[Tensor]) -> Tensor:
-        return torch.stack(values, dim=1)
-
-    return HostRouting(
-        stack([routing.expert_TK for routing in routings]).to("cpu", torch.int16).numpy(),
-        stack([routing.weight_TK for routing in routings]).to("cpu", torch.float32).numpy(),
-        stack([routing.logits_TE for routing in routings]).to("cpu", torch.float32).numpy() if logits else None,
-    )
+    def send(self, output: Output, *, logits: bool) -> Transfer:
+        """Sends the routings of a forward to the host, and waits for nothing."""
+        return Transfer(output.routings, logits=logits, stream=self._stream)

@@ -1,14 +1,11 @@
 """The runner clears what it is handed, and what one request left behind reaches no other."""
 
-import numpy as np
 import pytest
 import torch
 
 from octavo.engine.config import EngineConfig
 from octavo.engine.engine import Engine
-from octavo.engine.runner import to_host
 from octavo.model import Transformer
-from octavo.routing import route
 from tests.engine.serving import drive, prompts_of, request, serve, tiny
 
 
@@ -49,17 +46,3 @@ def test_a_prompt_whose_logits_break_is_not_scored(sparse: Transformer) -> None:
     assert whole.ends == {0: ("length", None)}
     assert len(whole.prompt_logprobs) == 2
     assert ill.ends == {0: ("error", None)}
-
-
-def test_routings_come_to_the_host_token_by_token() -> None:
-    routings = tuple(route(torch.randn(5, 4), 2) for _ in range(3))
-    host = to_host(routings, logits=True)
-    assert host.expert_TLK.dtype == np.int16
-    assert host.weight_TLK.dtype == np.float32
-    assert host.expert_TLK.shape == host.weight_TLK.shape == (5, 3, 2)
-    assert host.logits_TLE is not None
-    for layer, routing in enumerate(routings):
-        assert host.expert_TLK[:, layer].tolist() == routing.expert_TK.tolist()
-        np.testing.assert_array_equal(host.weight_TLK[:, layer], routing.weight_TK.numpy())
-        np.testing.assert_array_equal(host.logits_TLE[:, layer], routing.logits_TE.numpy())
-    assert to_host(routings, logits=False).logits_TLE is None
