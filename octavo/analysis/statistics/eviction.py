@@ -25,7 +25,7 @@ class Stream:
     """
 
     item_GNk: Integer[np.ndarray, "G N k"]
-    start_S1: Int64[np.ndarray, "S+1"]
+    start_S1: Int64[np.ndarray, "S1"]
     num_items: int
     steps_per_token: int = 1
 

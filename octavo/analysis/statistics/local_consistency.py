@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Integer
 
 from octavo.analysis.chunk import Chunk
 from octavo.analysis.selection import Selection
@@ -25,6 +25,8 @@ from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interv
 from octavo.analysis.statistics.rows import Row, row
 from octavo.analysis.statistics.streams import streams
 from octavo.errors import TraceError
+
+FEW = 16  # experts: as many rows are sorted by comparing whole rows
 
 
 def local_consistency(
@@ -104,25 +106,46 @@ def _segments(
     on the most used (the last column counts all choices)."""
     num_documents, (num_layers, _, k) = len(chunk.document_S), chunk.expert_LTK.shape
     place_N = chunk.place_T[keep_T]
-    here_N = np.flatnonzero(place_N[length - 1 :] == place_N[: len(place_N) - length + 1]) if len(place_N) else place_N
-    document_N = place_N[here_N]
+    inside_N = place_N[length - 1 :] == place_N[: max(0, len(place_N) - length + 1)]
+    document_N = place_N[: len(inside_N)][inside_N]
+    ends_S1 = np.append(0, np.cumsum(np.bincount(document_N, minlength=num_documents)))
     often_SLF = np.zeros((num_documents, num_layers, length + 1), np.int64)
     covered_SLC = np.zeros((num_documents, num_layers, len(slots) + 1), np.int64)
+    covered_SLC[:, :, -1] = (np.diff(ends_S1) * length * k)[:, None]
     for layer, expert_TK in enumerate(chunk.expert_LTK):
-        chosen_NK = expert_TK[keep_T]
-        summed_NE = np.zeros((len(chosen_NK) + 1, num_experts), np.int32)
-        for rank in range(k):
-            summed_NE[np.arange(1, len(chosen_NK) + 1), chosen_NK[:, rank]] += 1
-        np.cumsum(summed_NE, axis=0, out=summed_NE)
-        f_NE = summed_NE[here_N + length] - summed_NE[here_N]
-        cell_NE = document_N[:, None] * (length + 1) + f_NE
-        counted = np.bincount(cell_NE.reshape(-1), minlength=num_documents * (length + 1))
-        often_SLF[:, layer] = counted.reshape(num_documents, length + 1)
-        most_NE = np.cumsum(np.sort(f_NE, axis=1)[:, ::-1], axis=1)
-        for column, slot in enumerate((*slots, num_experts)):
-            covered = np.bincount(document_N, most_NE[:, slot - 1], minlength=num_documents)
-            covered_SLC[:, layer, column] = covered
+        f_EN = _uses_EN(expert_TK[keep_T], length, num_experts)[:, inside_N]
+        for f_N in f_EN:
+            counted = np.bincount(document_N * (length + 1) + f_N, minlength=num_documents * (length + 1))
+            often_SLF[:, layer] += counted.reshape(num_documents, length + 1)
+        most_EN = _descending(f_EN)
+        for column, slot in enumerate(slots):
+            summed_N1 = np.append(0, np.cumsum(most_EN[:slot].sum(axis=0, dtype=np.int64)))
+            covered_SLC[:, layer, column] = np.diff(summed_N1[ends_S1])
     return often_SLF, covered_SLC
+
+
+def _uses_EN(chosen_NK: Integer[np.ndarray, "N K"], length: int, num_experts: int) -> Integer[np.ndarray, "E N1"]:
+    """How often each expert is chosen in the ``length`` tokens from each one on, in the narrowest type for it."""
+    summed_EN = np.zeros((num_experts, len(chosen_NK) + 1), np.int32)
+    for expert_N in chosen_NK.T:
+        summed_EN[expert_N, np.arange(1, len(chosen_NK) + 1)] += 1
+    np.cumsum(summed_EN, axis=1, out=summed_EN)
+    many = max(0, len(chosen_NK) - length + 1)
+    narrow = np.min_scalar_type(length)
+    return (summed_EN[:, length : length + many] - summed_EN[:, :many]).astype(narrow)
+
+
+def _descending(f_EN: Integer[np.ndarray, "E N"]) -> Integer[np.ndarray, "E N"]:
+    """Each column with its greatest first."""
+    if len(f_EN) > FEW:
+        return np.sort(f_EN, axis=0)[::-1]
+    # Odd and even neighbours in turn, as often as there are rows, sort any column; and compare millions at a time.
+    sorted_EN = f_EN.copy()
+    for turn in range(len(f_EN)):
+        for upper in range(turn % 2, len(f_EN) - 1, 2):
+            above, below = sorted_EN[upper], sorted_EN[upper + 1]
+            sorted_EN[upper], sorted_EN[upper + 1] = np.maximum(above, below), np.minimum(above, below)
+    return sorted_EN
 
 
 def _play(
@@ -155,7 +178,7 @@ def _srp_rows(
     )
     return [
         row(
-            **{"layer": layer, **keys},
+            **{"domain": keys["domain"], "layer": layer, **keys},
             value=float(best_f1(often_LF[place].astype(np.float64))),
             n=int((often_LF[place] * np.arange(length + 1)).sum()),
             null_uniform=even,
@@ -185,7 +208,7 @@ def _sch_rows(
     ends = interval_of(found, keys["domain"], intervals, rates)
     return [
         row(
-            **{"layer": layer, **keys},
+            **{"domain": keys["domain"], "layer": layer, **keys},
             factor=factor,
             value=float(value_LC[place, column]),
             n=int(asked_L[place]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Num
+from jaxtyping import Float64, Num, Shaped
 
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
 from octavo.analysis.statistics.rows import Row, row
@@ -50,7 +50,7 @@ class Ratios:
         return found
 
 
-def by_document(value_TX: Num[np.ndarray, "T *X"], start_S1: Num[np.ndarray, "S+1"]) -> Num[np.ndarray, "S *X"]:
+def by_document(value_TX: Shaped[np.ndarray, "T *X"], start_S1: Num[np.ndarray, "S1"]) -> Num[np.ndarray, "S *X"]:
     """Sums over the tokens of each document; every document has at least one."""
     wide = value_TX.astype(np.int64) if value_TX.dtype.kind in "biu" else value_TX.astype(np.float64)
     return np.asarray(np.add.reduceat(wide, start_S1[:-1], axis=0))

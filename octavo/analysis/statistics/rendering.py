@@ -43,7 +43,8 @@ def to_html(text: ColouredText) -> str:
             style += ";border-bottom:2px dotted"
         title = html.escape(_title(text, place), quote=True)
         spans.append(f'<span style="{style.lstrip(";")}" title="{title}">{html.escape(shown(spelled))}</span>')
-    return f'<pre class="octavo-text" data-layer="{text.layer}">{"".join(spans)}</pre>\n'
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6"
+    return f'<pre class="octavo-text" data-layer="{text.layer}" style="{style}">{"".join(spans)}</pre>\n'
 
 
 def to_ansi(text: ColouredText) -> str:

@@ -62,7 +62,7 @@ class Spelling:
             kinds["new_line_V"][token] = kinds["blank_V"][token] and b"\n" in piece
         return cls(**kinds)
 
-    def indents_T(self, id_T: Int64[np.ndarray, "T"], start_S1: Int64[np.ndarray, "S+1"]) -> Bool[np.ndarray, "T"]:
+    def indents_T(self, id_T: Int64[np.ndarray, "T"], start_S1: Int64[np.ndarray, "S1"]) -> Bool[np.ndarray, "T"]:
         """Whether each token is indentation: blank, and after a line's end or more indentation (or the first)."""
         blank_T, line_T = self.blank_V[id_T], self.line_end_V[id_T]
         opens_T = self.new_line_V[id_T]

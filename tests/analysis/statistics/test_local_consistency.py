@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from octavo.analysis.statistics.intervals import Intervals
-from octavo.analysis.statistics.local_consistency import best_f1, local_consistency, srp_of_chance
+from octavo.analysis.statistics.local_consistency import _descending, best_f1, local_consistency, srp_of_chance
 from octavo.errors import TraceError
 from tests.analysis.synthetic import MemoryTrace, constant, document, manifest_of, period_two, uniform
 
@@ -83,6 +83,20 @@ def test_intervals_come_from_documents() -> None:
 def test_the_best_threshold_is_found() -> None:
     assert best_f1(np.array([3.0, 0.0, 1.0])) == pytest.approx(1.0)
     assert np.isnan(best_f1(np.zeros(3)))
+
+
+@pytest.mark.parametrize("num_experts", [1, 2, 7, 8, 16, 17])
+def test_columns_are_sorted_however_many_experts_there_are(num_experts: int) -> None:
+    f_EN = np.random.default_rng(0).integers(5, size=(num_experts, 200)).astype(np.uint8)
+    np.testing.assert_array_equal(_descending(f_EN), np.sort(f_EN, axis=0)[::-1])
+
+
+def test_segments_are_counted_as_by_hand() -> None:
+    rows = local_consistency(MemoryTrace([document([(0, 1), (0, 2), (3, 1)])]), lengths=(2,), factors=(1.0,))
+    # Segments {0: 2, 1: 1, 2: 1} and {0: 1, 1: 1, 2: 1, 3: 1}: the best two serve 3 of 4, then 2 of 4.
+    assert value_of(rows, measure="sch-window") == 5 / 8
+    # Experts with one use at least: all 8 uses for 7 experts of 2 tokens each.
+    assert value_of(rows, measure="srp") == pytest.approx(16 / (14 + 8))
 
 
 def test_bad_requests_are_refused() -> None:
