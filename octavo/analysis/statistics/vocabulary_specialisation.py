@@ -155,16 +155,21 @@ def _most(
     return np.asarray(drawn_NE.max(axis=1).astype(np.float64))
 
 
+def members_SE(num_experts: int, k: int) -> Bool[np.ndarray, "S E"]:
+    """All sets of k experts."""
+    member_SE = np.zeros((math.comb(num_experts, k), num_experts), bool)
+    for place, chosen in enumerate(itertools.combinations(range(num_experts), k)):
+        member_SE[place, list(chosen)] = True
+    return member_SE
+
+
 def sets_with(used_E: Float64[np.ndarray, "E"], k: int) -> tuple[Bool[np.ndarray, "S E"], Float64[np.ndarray, "S"]]:
     """All sets of k experts, and chances of theirs under which expert e is in a share ``used_E[e]`` of the sets drawn.
 
     Of all such chances those that add no other dependence (of maximal entropy): a set's is proportional to the product
     of a number for each of its experts, found by iterative proportional fitting. ``used_E`` sums to k.
     """
-    num_experts = len(used_E)
-    member_SE = np.zeros((math.comb(num_experts, k), num_experts), bool)
-    for place, chosen in enumerate(itertools.combinations(range(num_experts), k)):
-        member_SE[place, list(chosen)] = True
+    member_SE = members_SE(len(used_E), k)
     log_E = np.log(np.maximum(used_E, 1e-12))
     for _ in range(200):
         chance_S = np.exp(member_SE @ log_E)

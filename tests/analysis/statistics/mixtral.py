@@ -14,12 +14,18 @@ LAYERS = (0, 7, 15)
 
 
 @functools.cache
-def mixtral_counts() -> TokenCounts:
-    """All five domains together: how often each id went to each expert as either choice."""
+def mixtral_tables() -> np.ndarray:
+    """How often each id of each of five domains went to each expert as either choice: domains, layers, ids, experts."""
     found = json.loads(lzma.decompress(COUNTS.read_bytes()))["counts"]
-    table = np.zeros((len(LAYERS), 32_000, 8), np.int64)
-    for layers in found.values():
+    table = np.zeros((len(found), len(LAYERS), 32_000, 8), np.int64)
+    for domain, layers in enumerate(found.values()):
         for place, experts in enumerate(layers):
             for expert, tokens in experts.items():
-                table[place, np.array([*map(int, tokens)]), int(expert)] += np.array([*tokens.values()])
-    return TokenCounts.of_table(table, layers=LAYERS, k=2)
+                table[domain, place, np.array([*map(int, tokens)]), int(expert)] += np.array([*tokens.values()])
+    return table
+
+
+@functools.cache
+def mixtral_counts() -> TokenCounts:
+    """All domains together."""
+    return TokenCounts.of_table(mixtral_tables().sum(axis=0), layers=LAYERS, k=2)
