@@ -118,8 +118,12 @@ class Engine:
 
     def _send(self, output: Output, chunks: tuple[Chunk, ...]) -> Transfer | None:
         """Sends the routings to the host where a request wants them."""
-        routed = [chunk.sequence.request.params for chunk in chunks if chunk.sequence.request.params.routing]
-        return self.runner.send(output, logits=any(params.router_logits for params in routed)) if routed else None
+        wanted = {
+            (params.routing, params.router_logits) for chunk in chunks for params in [chunk.sequence.request.params]
+        }
+        if wanted == {(False, False)}:
+            return None
+        return self.runner.send(output, logits=any(logits for _, logits in wanted))
 
     def _judge(self, output: Output, chunks: tuple[Chunk, ...]) -> tuple[dict[int, Choice], dict[int, Scores]]:
         """Chooses a token for each chunk that samples and scores the prompts that want it; by the chunk's number."""
@@ -240,9 +244,4 @@ def _rows(host: HostRouting | None, chunk: Chunk, row: int) -> RoutingRows | Non
     if start >= end:
         return None
     held = slice(row + start - chunk.start, row + chunk.count)
-    return RoutingRows(
-        start,
-        host.expert_TLK[held].copy(),
-        host.weight_TLK[held].copy(),
-        host.logits_TLE[held].copy() if host.logits_TLE is not None and params.router_logits else None,
-    )
+    return RoutingRows(start, *host.rows(held, logits=params.router_logits))

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from octavo.routing import Routing
 
+FEW = 64
+"""Steps of at most so many tokens are kept whole by those who keep some of their rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostRouting:
@@ -21,6 +24,15 @@ class HostRouting:
     expert_TLK: Int16[np.ndarray, "T L K"]
     weight_TLK: Float32[np.ndarray, "T L K"]
     logits_TLE: Float32[np.ndarray, "T L E"] | None
+
+    def rows(self, held: slice, *, logits: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Experts, weights and, when wanted, logits of some of the tokens, which may be kept for long."""
+        router_TLE = self.logits_TLE[held] if logits and self.logits_TLE is not None else None
+        if len(self.expert_TLK) <= FEW:
+            return self.expert_TLK[held], self.weight_TLK[held], router_TLE
+        # A view would keep the rows of all other sequences of the step as well.
+        kept = None if router_TLE is None else router_TLE.copy()
+        return self.expert_TLK[held].copy(), self.weight_TLK[held].copy(), kept
 
 
 class Transfer:
@@ -41,8 +53,10 @@ class Transfer:
         """Waits for the routings, token by token; asked again it gives the same."""
         if self._event is not None:
             self._event.synchronize()
-        expert, weight, *logits = self._host or self._laid_out()
-        return HostRouting(expert.numpy(), weight.numpy(), logits[0].numpy() if logits else None)
+        expert, weight, *logits = (each.numpy() for each in self._host or self._laid_out())
+        if self._host and len(expert) <= FEW:  # what may be kept must not lie in pinned memory
+            expert, weight, logits = expert.copy(), weight.copy(), [each.copy() for each in logits]
+        return HostRouting(expert, weight, logits[0] if logits else None)
 
     def _laid_out(self) -> tuple[Tensor, ...]:
         """What is wanted, one tensor of all layers each, in the types that the host has it in."""

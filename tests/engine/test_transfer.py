@@ -6,7 +6,7 @@ import torch
 
 from octavo.engine.config import EngineConfig
 from octavo.engine.engine import Engine
-from octavo.engine.transfer import HostRouting, Transfer
+from octavo.engine.transfer import FEW, HostRouting, Transfer
 from octavo.model import Transformer
 from octavo.routing import Routing, route
 from tests.engine.serving import drive, prompts_of, request, tiny
@@ -40,6 +40,16 @@ def test_they_can_be_asked_for_again() -> None:
     transfer = Transfer(some_routings(5), logits=True, stream=None)
     first, again = transfer.arrived(), transfer.arrived()
     np.testing.assert_array_equal(first.expert_TLK, again.expert_TLK)
+
+
+@pytest.mark.parametrize("num_tokens", [FEW, FEW + 1])
+def test_rows_can_be_kept_without_the_rest_of_a_large_step(num_tokens: int) -> None:
+    host = Transfer(some_routings(num_tokens), logits=True, stream=None).arrived()
+    expert, weight, logits = host.rows(slice(2, 5), logits=True)
+    assert expert.tolist() == host.expert_TLK[2:5].tolist()
+    assert np.shares_memory(expert, host.expert_TLK) == np.shares_memory(weight, host.weight_TLK) == (num_tokens == FEW)
+    assert logits is not None and logits.shape == (3, 3, 4)
+    assert host.rows(slice(2, 5), logits=False)[2] is None
 
 
 def test_a_step_that_fails_leaves_no_transfer_behind(sparse: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
