@@ -40,7 +40,7 @@ def prefetch(
 
     ``sizes`` are k, 2 k, 3 k unless given. The uniform null is j/E; the marginal null guesses the j experts that are
     used most, learnt on the same half, so that the rest is what the route tells. ``n`` counts experts wanted. One table
-    serves all domains. Raises TraceError for a size or a distance that the model does not have.
+    serves all domains; one layer has no rows. Raises TraceError for a size or a distance that the model does not have.
     """
     selection, coding = selection or Selection(), source.manifest.coding
     layers = selection.layers_of(source.manifest)
@@ -48,6 +48,8 @@ def prefetch(
     for distance in ahead:
         if not 1 <= distance < max(2, len(layers)):
             raise TraceError(f"{distance} layers ahead: want from 1 to {max(1, len(layers) - 1)} in this trace")
+    if len(layers) == 1:
+        return []
     ways = [(left, left + distance) for distance in ahead for left in range(len(layers) - distance)]
     table = _learnt(source, selection, ways, coding)
     guesses = [_guess_2WRE(table, size) for size in sizes]

@@ -109,6 +109,11 @@ def held_out_rows(
     Ids that the other half does not have are passed by; ``n`` counts the tokens that are left.
     """
     found, even = Ratios(), even_odd[0]
+    keys: list[dict[str, Any]] = [
+        {"layer": layer, "choice": even.choice, "measure": "held-out"} for layer in even.layers
+    ]
+    if not len(even.id_X):
+        return [row(**each, value=None, n=0) for each in keys]
     favourite_2LX = np.stack([np.where(half.token_X(0) > 0, half.count_LXE.argmax(axis=2), -1) for half in even_odd])
     ranks = even.per_token
     for chunk, id_T, keep_T in targets(source, selection, target):
@@ -122,7 +127,6 @@ def held_out_rows(
         return []
     used_LE = sum(half.count_LXE.sum(axis=1) for half in even_odd)
     one_L = (used_LE.max(axis=1) * ranks / np.maximum(used_LE.sum(axis=1), 1)).tolist()
-    keys = [{"layer": layer, "choice": even.choice, "measure": "held-out"} for layer in even.layers]
     uniform = [ranks / used_LE.shape[1]] * len(keys)
     rows = found.rows("all", keys, intervals=intervals, nulls={"null_uniform": uniform, "null_marginal": one_L})
     return [{name: each for name, each in found.items() if name != "domain"} for found in rows]
