@@ -183,8 +183,7 @@ def _spread_LM(words: Words, value_LM: Float64[np.ndarray, "L M"]) -> Float64[np
     Of the plug-in figures, for they need no chance; the adjusted I' = H (I − Ī) / (H − Ī) moves (H − I') / (H − I)
     times as far as I does.
     """
-    there_S, document_T = np.unique(words.document_T, return_inverse=True)
-    groups = min(GROUPS, len(there_S))
+    group_T, groups = words.groups(GROUPS)
     if groups < 2:
         return None
     plain_LM, most_LM = _plain_LM(words), np.full(value_LM.shape, np.inf)
@@ -193,7 +192,7 @@ def _spread_LM(words: Words, value_LM: Float64[np.ndarray, "L M"]) -> Float64[np
     with np.errstate(invalid="ignore", divide="ignore"):
         stretch_LM = np.where(most_LM - plain_LM > 1e-12, (most_LM - value_LM) / (most_LM - plain_LM), 1.0)
     stretch_LM = np.where(np.isfinite(stretch_LM), stretch_LM, 1.0)
-    without = [_plain_LM(words.among(document_T % groups != group)) for group in range(groups)]
+    without = [_plain_LM(words.among(group_T != group)) for group in range(groups)]
     spread = jackknife_spread(np.stack(without).reshape(groups, -1)).reshape(value_LM.shape)
     return np.asarray(spread * stretch_LM)
 

@@ -61,6 +61,19 @@ class Words:
         order_T[np.argsort(word_T, kind="stable")] = mixed_T[np.argsort(word_T[mixed_T], kind="stable")]
         return order_T
 
+    def groups(self, most: int) -> tuple[Int64[np.ndarray, "T"], int]:
+        """A group for each token, by its document, and how many groups there are: each has a like part of every domain.
+
+        With fewer documents than ``most`` there are as many groups as documents.
+        """
+        number_S, first_S, place_T = np.unique(self.document_T, return_index=True, return_inverse=True)
+        domain_S = self.domain_T[first_S]
+        # Documents of a domain stand together: their place in it is how far they are from its first.
+        place_S = np.arange(len(number_S)) - np.searchsorted(domain_S, domain_S)
+        groups = min(most, len(number_S))
+        group_S = (place_S if groups == most else np.arange(len(number_S))) % groups if groups else place_S
+        return np.asarray(group_S[place_T]), len(np.unique(group_S))
+
 
 def words_of(source: TraceSource, selection: Selection, max_tokens: int | None = None) -> Words:
     """Gathers a trace: L + 24 bytes a token. With ``max_tokens`` every second, third ... document of each domain.

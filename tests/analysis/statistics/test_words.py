@@ -49,3 +49,14 @@ def test_tokens_change_places_with_their_like_only() -> None:
     assert sorted(order_T.tolist()) == list(range(120))
     assert (words.word_T[order_T] == words.word_T).all()
     assert (order_T != np.arange(120)).any()
+
+
+def test_groups_of_documents_have_a_like_part_of_every_domain() -> None:
+    documents = [by_token([1, 2], domain=domain, name=str(number)) for domain in "ab" for number in range(4)]
+    words = words_of(MemoryTrace(documents), Selection())
+    group_T, groups = words.groups(2)
+    assert groups == 2
+    for domain in (0, 1):
+        assert group_T[words.domain_T == domain].tolist() == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert words.groups(20)[1] == 8
+    assert words_of(TRACE, Selection()).groups(20)[1] == 3
