@@ -57,6 +57,9 @@ def trace(
     *,
     output: Output,
     model: Model = EMBEDDED,
+    stats_only: Annotated[
+        bool, Option("--stats-only", metavar=SWITCH, help="Keep counts in place of rows: of one size for any text.")
+    ] = False,
     overwrite: Annotated[bool, Option("--overwrite", metavar=SWITCH, help="Begin anew where it is there.")] = False,
     texts: TextFlags,
     columns: ColumnFlags,
@@ -98,6 +101,7 @@ def trace(
             max_tokens=texts.max_tokens,
             max_tokens_per_domain=texts.max_tokens_per_domain,
             bos=not texts.no_bos,
+            stats_only=stats_only,
         )
         traced = tracing.run(wishes, model, loading, output=output, overwrite=overwrite, crew=crew)
     if not crew.leads:

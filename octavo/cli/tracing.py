@@ -15,6 +15,7 @@ from octavo.cli.flags import ModelFlags
 from octavo.cli.models import open_llm
 from octavo.cli.progress import token_bar
 from octavo.cli.screen import Screen, figures
+from octavo.cli.sizes import short
 from octavo.collect.crew import Crew
 from octavo.collect.facts import Columns
 from octavo.collect.sources import Source
@@ -35,6 +36,7 @@ class Wishes:
     max_tokens: int | None
     max_tokens_per_domain: int | None
     bos: bool
+    stats_only: bool = False
 
     def limits(self, context: int) -> Limits:
         """The limits, with ``context`` where none was asked for."""
@@ -57,6 +59,7 @@ def run(wishes: Wishes, model: str, loading: ModelFlags, *, output: Path, overwr
         fields=wishes.fields,
         columns=wishes.columns,
         bos=wishes.bos,
+        stats_only=wishes.stats_only,
     )
     if not crew.leads:
         return trace(llm, job, output, crew=crew)
@@ -92,9 +95,11 @@ def show(traced: Traced, screen: Screen) -> None:
     screen.show(table)
     path = escape_line(str(traced.output))
     speed = f", {traced.fresh_tokens / traced.seconds:,.0f} tokens a second" if traced.fresh_tokens else ""
-    before = traced.num_tokens - traced.fresh_tokens
-    kept = f" ({before:,} tokens were there before)" if before else ""
-    screen.write(f"{path}: {traced.num_bytes / traced.num_tokens:.1f} bytes a token{speed}{kept}\n")
+    before = traced.num_documents - traced.fresh_documents
+    kept = f" ({before:,} documents were there before)" if before else ""
+    each = f"{traced.num_bytes / traced.num_tokens:.1f} bytes a token"
+    size = f"counts, {short(traced.num_bytes, 'B')}" if traced.manifest.statistics_only else each
+    screen.write(f"{path}: {size}{speed}{kept}\n")
     screen.write(f"\nTry next\n  octavo report {path} -o report.html\n  octavo stats {path} repetition\n")
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from octavo.analysis.accumulators import CountsWriter, load
 from octavo.analysis.manifest import FILE, TraceManifest
 from octavo.analysis.recorder import Recorder
 from octavo.analysis.store import DocumentRoutes, RouteTrace, TraceWriter
+from octavo.analysis.store.vocabulary import write_words
 from octavo.api.llm import LLM
 from octavo.collect.crew import Crew
 from octavo.collect.facts import Columns, expect_experts, manifest_of
@@ -37,6 +39,7 @@ class Job:
     fields: Fields = field(default_factory=Fields)
     columns: Columns = field(default_factory=Columns)
     bos: bool = True
+    stats_only: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What of it the manifest says beside its own fields."""
@@ -65,7 +68,10 @@ def _texts(sources: Sequence[Source], fields: Fields, meter: Meter) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """What a trace holds after a run: documents and tokens by domain, and of both what the run added."""
+    """What a trace holds after a run: documents and tokens by domain, and of both what the run added.
+
+    Counts leave out the tokens that count for nothing, such as the beginning of each document.
+    """
 
     output: Path
     manifest: TraceManifest
@@ -97,7 +103,8 @@ def trace(
 ) -> Traced:
     """Traces the job's texts into the folder ``output``, or goes on with what it holds already.
 
-    What was traced is on the disk at most ``flush_seconds`` later.
+    What was traced is on the disk at most ``flush_seconds`` later. Where the job wants statistics only, the folder gets
+    counts in place of rows.
 
     Raises RequestError for a model without experts or tokenizer, CorpusError for a text that cannot be read, and
     TraceError where ``output`` holds anything else than this very job's trace, or cannot be written.
@@ -106,14 +113,19 @@ def trace(
     manifest = manifest_of_job(llm, job)
     expect_same(output, manifest)
     began, documents, tokens = time.monotonic(), 0, 0
-    with TraceWriter(output, manifest, rank=crew.rank, num_ranks=crew.size, flush_seconds=flush_seconds) as writer:
+    writer: TraceWriter | CountsWriter
+    if job.stats_only:
+        writer = CountsWriter(output, manifest, rank=crew.rank, flush_seconds=flush_seconds)
+    else:
+        writer = TraceWriter(output, manifest, rank=crew.rank, num_ranks=crew.size, flush_seconds=flush_seconds)
+    with writer:
         # Nobody writes before all have seen what is there.
         crew.wait()
-        if crew.leads and llm.tokenizer is not None:
-            writer.write_vocabulary(llm.tokenizer.vocabulary.pieces, llm.tokenizer.special_ids)
+        if crew.leads and manifest.has_tokens and llm.tokenizer is not None:
+            write_words(output, llm.tokenizer.vocabulary.pieces, llm.tokenizer.special_ids)
         recorder = new_recorder(llm, manifest, writer.add)
         for batch, share in walk(llm, job, crew):
-            fresh = [window for window in batch if not writer.has(window.domain, window.name)]
+            fresh = [window for window in batch if not has(writer, window)]
             if fresh:
                 for window in read_batch(llm, batch, recorder, kept={each.number for each in fresh}):
                     documents, tokens = documents + 1, tokens + len(window.token_ids)
@@ -132,11 +144,20 @@ def trace(
     )
 
 
+def has(writer: TraceWriter | CountsWriter, window: Window) -> bool:
+    """Whether a window was traced before; counts know it by its number, rows by its name."""
+    if isinstance(writer, CountsWriter):
+        return writer.has(window.domain, window.number)
+    return writer.has(window.domain, window.name)
+
+
 def manifest_of_job(llm: LLM, job: Job) -> TraceManifest:
     """What the trace of a job says of itself; raises RequestError for a model that cannot do it."""
     expect_experts(llm, job.model)
     if llm.tokenizer is None:
         raise RequestError(f"{job.model} has no tokenizer: name a folder that has one with --tokenizer")
+    if job.stats_only and (job.columns.nll or job.columns.predictions):
+        raise RequestError("--stats-only keeps no rows, so none can have --nll or --predictions: leave one out")
     if job.limits.context > llm.max_model_len:
         raise RequestError(
             f"--context is {job.limits.context}, the model reads {llm.max_model_len} tokens: lower it, "
@@ -150,6 +171,7 @@ def manifest_of_job(llm: LLM, job: Job) -> TraceManifest:
         limits=job.limits,
         bos=job.bos,
         settings=job.settings(),
+        statistics_only=job.stats_only,
     )
 
 
@@ -190,6 +212,10 @@ def walk(llm: LLM, job: Job, crew: Crew) -> Iterator[tuple[tuple[Window, ...], f
 
 def _held(output: Path) -> dict[str, tuple[int, int]]:
     """The documents and tokens of each domain of a trace."""
+    if TraceManifest.read(output).statistics_only:
+        counts = load(output)
+        sizes = {domain: int(counts.table("tokens", (domain,))) for domain in counts.domains}
+        return {domain: (len(counts.documents[domain]), sizes[domain]) for domain in counts.domains}
     held: dict[str, tuple[int, int]] = {}
     for each in RouteTrace.open(output).documents():
         documents, tokens = held.get(each.domain, (0, 0))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from octavo.analysis.accumulators import load
 from octavo.analysis.store import RouteTrace
 from tests.cli.conftest import PROSE, Process, Run
 
@@ -65,6 +66,17 @@ def test_stdin_is_a_text(octavo: Run, folder: Path, tmp_path: Path) -> None:
     done = octavo("trace", "-", "--model", folder, "-o", tmp_path / "run.route", stdin=PROSE[0])
     assert done.exit_code == 0, done.stderr
     assert RouteTrace.open(tmp_path / "run.route").domains == ("stdin",)
+
+
+def test_counts_can_be_kept_in_place_of_rows(octavo: Run, folder: Path, texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run.route"
+    done = octavo("trace", texts, "--model", folder, "-o", output, "--stats-only")
+    assert done.exit_code == 0, done.stderr
+    assert "run.route: counts, " in done.stdout
+    assert load(output).domains == ("fable", "french")
+    refused = octavo("trace", texts, "--model", folder, "-o", output, "--stats-only", "--nll")
+    assert refused.exit_code == 2
+    assert "keeps no rows" in refused.stderr
 
 
 def test_a_trace_can_be_begun_anew(octavo: Run, folder: Path, texts: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A trace being made: the limits, the GPUs and what is shown of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,11 @@ def test_domains_speed_and_size_are_shown(capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "run.route: 24.0 bytes a token, 20 tokens a second\n" in out
     assert ["all", "3", "40"] in [line.split() for line in out.splitlines()]
-    show(traced(fresh_tokens=0), open_screen())
-    assert "24.0 bytes a token (40 tokens were there before)\n" in capsys.readouterr().out
+    show(traced(fresh_documents=1, fresh_tokens=0), open_screen())
+    assert "24.0 bytes a token (2 documents were there before)\n" in capsys.readouterr().out
+    manifest = replace(traced().manifest, statistics_only=True)
+    show(traced(manifest=manifest), open_screen())
+    assert "run.route: counts, 960 B, 20 tokens a second\n" in capsys.readouterr().out
 
 
 def test_programs_get_the_same() -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from octavo.analysis.accumulators import CountsWriter
 from octavo.analysis.store import TraceWriter, writer
 from octavo.collect.crew import muster
 from octavo.collect.tracing import Job, trace
@@ -64,16 +65,20 @@ def crew(size: int, job: Job, output: Path, *, before: Callable[[int], None] = l
 
 def die_at_document(count: int) -> None:
     """Lets this process be killed when it has added so many documents."""
-    whole, calls = TraceWriter.add, 0
+    calls = 0
 
-    def add(self: TraceWriter, document: Any) -> None:
-        nonlocal calls
-        whole(self, document)
-        calls += 1
-        if calls == count:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def dying(whole: Callable[..., None]) -> Callable[..., None]:
+        def add(self: Any, document: Any) -> None:
+            nonlocal calls
+            whole(self, document)
+            calls += 1
+            if calls == count:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    TraceWriter.add = add  # type: ignore[method-assign]
+        return add
+
+    for kind in (TraceWriter, CountsWriter):
+        kind.add = dying(kind.add)  # type: ignore[method-assign]
 
 
 def die_inside_a_write(count: int) -> None:

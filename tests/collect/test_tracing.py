@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, load
 from octavo.analysis.chunk import Chunk
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.store import RouteTrace
@@ -125,9 +126,43 @@ def test_a_killed_crew_can_be_followed_by_another_size(whole: Path, texts: Path,
     assert rows_of(output) == rows_of(whole)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_counts_alone_are_those_of_the_rows_however_many_count(
+    size: int, whole: Path, texts: Path, folder: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "counts.route"
+    job = job_of(texts, folder, stats_only=True)
+    if size == 2:  # stopped on the way, and then taken up again
+        assert processes.crew(1, job, output, before=lambda _: processes.die_at_document(9)) == [signal.SIGKILL]
+    assert processes.crew(size, job, output) == [0] * size
+    counts = load(output)
+    wanted = Accumulators.over(RouteTrace.open(whole), contents=counts.contents)
+    assert counts.domains == wanted.domains == ("code", "fable", "french")
+    for domain, tables in wanted.tables.items():
+        for name, table in tables.items():
+            found = counts.tables[domain][name]
+            # Rows keep weights in 256 steps, counts take them as they come.
+            same = found.sum() == table.sum() if name == "weight" else np.array_equal(found, table)
+            assert same or name == "confidence", (domain, name)
+    assert counts.documents == wanted.documents
+    alone = tmp_path / "alone.route"
+    trace(open_llm(folder), job, alone)
+    for domain, tables in load(alone).tables.items():
+        assert all(np.array_equal(counts.tables[domain][name], table) for name, table in tables.items())
+    again = trace(open_llm(folder), job, output)
+    assert (again.fresh_documents, again.num_documents) == (0, len(RouteTrace.open(whole).documents()))
+    assert not list(output.glob("domain=*"))
+
+
+def test_what_needs_rows_is_not_counted(texts: Path, folder: Path, llm: LLM, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="--stats-only keeps no rows"):
+        trace(llm, job_of(texts, folder, stats_only=True, columns=Columns(nll=True)), tmp_path / "run.route")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"stats_only": True}, "statistics_only is False and True"),
         ({"limits": Limits(context=32)}, "context is 64 and 32"),
         ({"columns": Columns(weights=False)}, "has_weights is True and False"),
         ({"bos": False}, "bos is 'tokenizer' and 'never'"),
