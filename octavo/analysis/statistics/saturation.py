@@ -5,6 +5,7 @@ flip rate(l)  = 1 − mean_t 1[S_t = S'_t];   in any layer: 1 − mean_t 1[S_t =
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ def _known(rows: list[Row], source: TraceSource, other: TraceSource) -> list[Row
 def _selection(selection: Selection | None, compat: str | None) -> Selection:
     if compat not in (None, "olmoe"):
         raise TraceError(f"no convention {compat!r} for saturation: want 'olmoe', or none")
-    return selection or (Selection(bos=True, special=True) if compat else Selection())
+    return replace(selection or Selection(), bos=True, special=True) if compat else selection or Selection()
 
 
 def _agreed(source: TraceSource, other: TraceSource, selection: Selection) -> tuple[RouteCoding, tuple[int, ...]]:

@@ -65,7 +65,8 @@ def test_olmoe_counts_control_tokens_too() -> None:
     ours = MemoryTrace([document([(0, 1)] * 4, flags=[3, 0, 0, 0])])
     theirs = MemoryTrace([document([(2, 3)] + [(0, 1)] * 3, flags=[3, 0, 0, 0])])
     assert first(saturation(ours, theirs), choice="set")["value"] == 1.0
-    assert first(saturation(ours, theirs, compat="olmoe"), choice="set")["value"] == 0.75
+    for selection in (None, Selection()):
+        assert first(saturation(ours, theirs, compat="olmoe", selection=selection), choice="set")["value"] == 0.75
 
 
 def test_intervals_come_from_documents() -> None:
