@@ -113,14 +113,7 @@ def trace(
     manifest = manifest_of_job(llm, job)
     expect_same(output, manifest)
     began, documents, tokens = time.monotonic(), 0, 0
-    writer: TraceWriter | CountsWriter
-    if job.stats_only:
-        writer = CountsWriter(output, manifest, rank=crew.rank, flush_seconds=flush_seconds)
-    else:
-        writer = TraceWriter(output, manifest, rank=crew.rank, num_ranks=crew.size, flush_seconds=flush_seconds)
-    with writer:
-        # Nobody writes before all have seen what is there.
-        crew.wait()
+    with open_writer(output, manifest, crew, flush_seconds) as writer:
         if crew.leads and manifest.has_tokens and llm.tokenizer is not None:
             write_words(output, llm.tokenizer.vocabulary.pieces, llm.tokenizer.special_ids)
         recorder = new_recorder(llm, manifest, writer.add)
@@ -142,6 +135,21 @@ def trace(
         held=_held(output),
         num_bytes=sum(path.stat().st_size for path in output.rglob("*") if path.is_file()),
     )
+
+
+def open_writer(output: Path, manifest: TraceManifest, crew: Crew, flush_seconds: float) -> TraceWriter | CountsWriter:
+    """The folder as this process writes it: the leader makes it, and nobody adds to it before all have looked."""
+    if not crew.leads:
+        crew.wait()
+    writer: TraceWriter | CountsWriter
+    if manifest.statistics_only:
+        writer = CountsWriter(output, manifest, rank=crew.rank, flush_seconds=flush_seconds)
+    else:
+        writer = TraceWriter(output, manifest, rank=crew.rank, num_ranks=crew.size, flush_seconds=flush_seconds)
+    if crew.leads:
+        crew.wait()
+    crew.wait()
+    return writer
 
 
 def has(writer: TraceWriter | CountsWriter, window: Window) -> bool:
