@@ -21,11 +21,11 @@ def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = (), compa
     open marks in the line of the domain of the same name; ``compared_with`` says whose they are.
     """
     rows = [each for each in rows if each["choice"] in CHOICES]
-    layers, domains = in_order(rows, "layer"), in_order(rows, "domain")
+    layers, domains, choices = in_order(rows, "layer"), in_order(rows, "domain"), in_order(rows, "choice")
 
     def draw(sheet: Sheet) -> None:
-        many = sheet.subplots(1, len(CHOICES), sharey=True)
-        for choice, axes in zip(CHOICES, many, strict=True):
+        many = sheet.subplots(1, len(choices), sharey=True, squeeze=False)[0]
+        for choice, axes in zip(choices, many, strict=True):
             _points(axes, pick(rows, choice=choice), domains, layers)
             _open_points(axes, pick(compared, choice=choice), domains, layers)
             axes.set_title(CHOICES[choice], loc="left", pad=3)
@@ -56,7 +56,7 @@ def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = (), compa
 def table_cells(rows: Sequence[Row]) -> Cells:
     """The table in the paper's layout, in per cent: a line for each domain, then chance."""
     layers, domains = in_order(rows, "layer"), in_order(rows, "domain")
-    columns = [(choice, layer) for choice in CHOICES for layer in layers]
+    columns = [(choice, layer) for choice in in_order(rows, "choice") for layer in layers]
     head = ["", *(f"{CHOICES[choice]}, layer {layer}" for choice, layer in columns)]
 
     def line(name: str, result: str, domain: str) -> list[str]:
@@ -68,7 +68,7 @@ def table_cells(rows: Sequence[Row]) -> Cells:
 
 
 def _uniform(rows: Sequence[Row]) -> list[float]:
-    return [pick(rows, choice=choice)[0]["null_uniform"] for choice in CHOICES if pick(rows, choice=choice)]
+    return [pick(rows, choice=choice)[0]["null_uniform"] for choice in in_order(rows, "choice")]
 
 
 def _points(axes: Sheet, rows: Sequence[Row], domains: Sequence[str], layers: Sequence[int]) -> None:
@@ -104,11 +104,11 @@ def _line(domains: Sequence[str], layers: Sequence[int], domain: str, number: in
 def repetition_by_layer(rows: Sequence[Row]) -> Figure:
     """Figure 10: both rates at every layer, a line for each domain, and below how far they stand above their nulls."""
     rows = [each for each in rows if each["choice"] in CHOICES]
-    domains = in_order(rows, "domain")
+    domains, choices = in_order(rows, "domain"), in_order(rows, "choice")
 
     def draw(sheet: Sheet) -> None:
-        many = sheet.subplots(2, len(CHOICES), sharex=True, height_ratios=(3, 2))
-        for choice, axes, below in zip(CHOICES, *many, strict=True):
+        many = sheet.subplots(2, len(choices), sharex=True, height_ratios=(3, 2), squeeze=False)
+        for choice, axes, below in zip(choices, *many, strict=True):
             mine = pick(rows, choice=choice)
             _chance(axes, mine)
             below.axhline(0, color=CHANCE, linestyle="--", linewidth=0.8)

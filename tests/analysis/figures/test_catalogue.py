@@ -11,6 +11,7 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.statistics import Intervals
 from octavo.errors import TraceError
 from tests.analysis.figures.traces import many_domains, svg_of
+from tests.analysis.synthetic import MemoryTrace, manifest_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "mixtral-8x7b-expert-counts.json"
 WISH = Wish(selection=Selection(), intervals=Intervals(replicates=10))
@@ -21,6 +22,7 @@ def test_every_figure_is_made_and_says_what_was_counted(tmp_path: Path, name: st
     made = figure(many_domains(3), name, WISH)
     text = svg_of(made, tmp_path)
     assert made.name == name and made.title in text
+    made.save(tmp_path / "x.png")
     assert any(character.isdigit() for character in made.caption)
     assert made.rows and len(made.cells()) > 1
 
@@ -46,3 +48,25 @@ def test_the_real_mixtral_has_a_figure_7(tmp_path: Path) -> None:
     made = figure(read_file(GOLDEN), "figure-7", Wish(selection=EVERY_TOKEN))
     text = svg_of(made, tmp_path)
     assert "layer 15" in text and "arxiv" in text and "417,792 assignments" in made.caption
+
+
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"figure-8", "transitions"}))
+def test_counts_of_others_are_drawn_as_far_as_they_go(tmp_path: Path, name: str) -> None:
+    assert "arxiv" in svg_of(figure(read_file(GOLDEN), name, Wish(selection=EVERY_TOKEN)), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["figure-8", "transitions"])
+def test_what_counts_of_others_do_not_tell_is_one_line(name: str) -> None:
+    with pytest.raises(TraceError, match=r"counts only|kept without"):
+        figure(read_file(GOLDEN), name, Wish(selection=EVERY_TOKEN))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_the_order_a_figure_is_drawn_or_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    trace = many_domains(2)
+    unordered = MemoryTrace(trace.given, stated=manifest_of(trace.given, rank_ordered=None), tokens=trace.tokens)
+    if name in ("figure-8", "figure-9", "transitions"):
+        with pytest.raises(TraceError, match="nobody knows which expert came first"):
+            figure(unordered, name, WISH)
+    else:
+        svg_of(figure(unordered, name, WISH), tmp_path)

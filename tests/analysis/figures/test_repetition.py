@@ -8,7 +8,7 @@ from octavo.analysis.statistics import Intervals
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.rows import Row, row
 from tests.analysis.figures.traces import many_domains, svg_of
-from tests.analysis.synthetic import MemoryTrace, constant
+from tests.analysis.synthetic import MemoryTrace, constant, manifest_of
 
 PAPER = json.loads((Path(__file__).parents[2] / "golden" / "mixtral-paper.json").read_text())["table_5"]
 
@@ -62,4 +62,12 @@ def test_pairs_that_are_not_there_leave_a_gap(tmp_path: Path) -> None:
     rows = repetition(trace)
     assert table_cells(rows)[1] == ["x", "–", "–"]
     svg_of(repetition_table(rows), tmp_path)
+    svg_of(repetition_by_layer(rows), tmp_path)
+
+
+def test_a_trace_whose_order_nobody_knows_has_one_column(tmp_path: Path) -> None:
+    trace = many_domains(2)
+    rows = repetition(MemoryTrace(trace.given, stated=manifest_of(trace.given, rank_ordered=None)))
+    assert table_cells(rows)[0] == ["", *(f"First or second choice, layer {layer}" for layer in range(3))]
+    assert "First or second choice" in svg_of(repetition_table(rows), tmp_path)
     svg_of(repetition_by_layer(rows), tmp_path)

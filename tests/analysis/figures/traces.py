@@ -18,8 +18,8 @@ def many_domains(number: int, *, tokens: int = 100, **fields: object) -> MemoryT
 
 
 def svg_of(figure: Figure, folder: Path) -> str:
-    """The figure as SVG with its words as text; as it would be, and as PNG, it is saved too."""
+    """The figure as SVG with its words as text; where they are outlines otherwise, it is saved so too."""
     replace(figure, outlines=False).save(folder / "figure.svg")
-    figure.save(folder / "own.svg")
-    figure.save(folder / "figure.png")
+    if figure.outlines:
+        figure.save(folder / "own.svg")
     return (folder / "figure.svg").read_text(encoding="utf-8")
