@@ -14,7 +14,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.selection import Selection
@@ -113,8 +113,7 @@ def _accumulated(source: Accumulators, selection: Selection, bias: str, rng: np.
         token_X, used_E = table_XE.sum(axis=1), table_XE.sum(axis=0)
         h, token = entropy(used_E), mutual_information(table_XE, miller_madow=bias == "miller-madow")
         if n and bias == "permutation":
-            # As many tokens of each id, each drawing its expert whatever the id: as good as permuting them.
-            chance = [h - conditional_entropy(rng.multinomial(token_X, used_E / n)) for _ in range(DRAWS)]
+            chance = [h - conditional_entropy(_dealt_XE(token_X, used_E, rng)) for _ in range(DRAWS)]
             token = adjusted(token, float(np.mean(chance)), h)
         topic = mutual_information(used_DLE[:, source.layers.index(layer)], miller_madow=bias != "none")
         found = (entropy(used_E, miller_madow=bias != "none"), token, topic)
@@ -123,6 +122,18 @@ def _accumulated(source: Accumulators, selection: Selection, bias: str, rng: np.
         for measure, value, most, chance_of in zip(MEASURES, found, even, zero, strict=False):
             rows.append(row(layer=layer, measure=measure, value=value, n=n, null_uniform=most, null_shuffle=chance_of))
     return rows
+
+
+def _dealt_XE(
+    token_X: Int64[np.ndarray, "X"], used_E: Int64[np.ndarray, "E"], rng: np.random.Generator
+) -> Int64[np.ndarray, "X E"]:
+    """A table of the same ids and experts, one dealt out to the other by chance."""
+    if (n := int(used_E.sum())) > DEALT:
+        # So many that it is all one whether what is dealt is laid back.
+        return np.asarray(rng.multinomial(token_X, used_E / n))
+    cell_T = np.repeat(np.arange(len(token_X)), token_X) * len(used_E)
+    cell_T += rng.permutation(np.repeat(np.arange(len(used_E)), used_E))
+    return np.asarray(np.bincount(cell_T, minlength=len(token_X) * len(used_E)).reshape(len(token_X), -1))
 
 
 def _token_values_L2(words: Words, bias: str, rng: np.random.Generator) -> Float64[np.ndarray, "L 2"]:

@@ -2,14 +2,16 @@
 
 import inspect
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.chunk import Flag
 from octavo.analysis.statistics import CATALOGUE, Intervals, Selection
-from octavo.analysis.statistics.rows import RESULTS
+from octavo.analysis.statistics.rows import RESULTS, keys_of
 from octavo.analysis.store import DocumentRoutes
 from octavo.errors import TraceError
 from tests.analysis.synthetic import MemoryTrace, constant, document, manifest_of, random_choice, uniform
@@ -102,6 +104,25 @@ def test_layers_and_domains_can_be_chosen(name: str) -> None:
     for row in rows or ():
         assert row.get("layer") in (1, 2, None)
         assert row.get("domain") in ("b", None)
+
+
+ACCUMULATED = [name for name, statistic in CATALOGUE.items() if statistic.accumulated]
+DRAWN = {"conditional-information"}  # its chance is another draw from counts: near, not equal
+
+
+@pytest.mark.parametrize("name", ACCUMULATED)
+def test_counts_in_place_of_rows_give_the_same_values(name: str) -> None:
+    trace = TRACES["two of eight"]
+    stated = MemoryTrace(trace.given, replace(trace.manifest, vocab_size=100))
+    counts = Accumulators.over(stated, contents=Contents(replicates=10))
+    wanted = {str(keys_of(each)): each for each in asked(name, stated) or ()}
+    found = CATALOGUE[name].function(counts, selection=Selection(), intervals=Intervals(replicates=10))
+    assert found
+    for row in found:
+        other = wanted[str(keys_of(row))]
+        assert row["n"] == other["n"], row
+        near = 0.25 if name in DRAWN else 1e-6
+        assert row["value"] == (None if other["value"] is None else pytest.approx(other["value"], abs=near)), row
 
 
 def test_every_statistic_takes_a_selection_and_intervals_by_name() -> None:
