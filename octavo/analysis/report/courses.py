@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.report.pivot import pivot, pivot_or_none, where
+from octavo.analysis.statistics.intervals import ratio
 from octavo.analysis.statistics.rows import Row
 
 ALL = "all domains"
@@ -39,8 +41,31 @@ class Course:
         lines = [line for line in lines if np.isfinite(line["value"]).any()]
         if not lines:
             return None
+        if len(lines) > 1 and names[-1] is not None:
+            lines.append(_pooled(some, layers))
         about = {"statistic": self.statistic, "title": self.title, "meaning": self.meaning, "unit": self.unit}
         return {**about, "lines": lines}
+
+
+def _pooled(rows: Sequence[Row], layers: Sequence[int]) -> dict[str, Any]:
+    """The mean of the domains' lines, each weighing as much as was counted for it; without an interval."""
+    axes = {"domain": list(dict.fromkeys(row["domain"] for row in rows)), "layer": layers}
+    n_DL = np.nan_to_num(pivot(rows, "n", axes))
+
+    def mean(column: str) -> Float64[np.ndarray, "L"]:
+        value_DL = pivot(rows, column, axes)
+        known_DL = np.where(np.isnan(value_DL), 0, n_DL)
+        return ratio((np.nan_to_num(value_DL) * known_DL).sum(axis=0), known_DL.sum(axis=0))
+
+    chances = {null: mean(f"null_{null}") for null in NULLS}
+    return {
+        "domain": ALL,
+        "value": mean("value"),
+        "lo": None,
+        "hi": None,
+        "nulls": [{"name": null, "value": value} for null, value in chances.items() if not np.isnan(value).all()],
+        "n": int(n_DL.sum(axis=0).max()),
+    }
 
 
 def _line(name: str | None, rows: Sequence[Row], layers: Sequence[int]) -> dict[str, Any]:
@@ -117,7 +142,7 @@ COURSES = (
     Course(
         statistic="conditional-information",
         title="How many bits an expert's number has",
-        meaning="Entropy of the first choice; the orange line is that of even use.",
+        meaning="Entropy of the first choice; the dashed line is that of even use.",
         unit="bits",
         among={"measure": "entropy"},
     ),

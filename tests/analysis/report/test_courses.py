@@ -24,6 +24,22 @@ def test_each_domain_is_a_line_with_its_chance() -> None:
     assert page["lines"][0]["lo"] is None
 
 
+def test_domains_without_a_line_of_all_get_their_mean() -> None:
+    rows = [
+        row(domain="a", layer=0, measure="m", value=0.0, n=30, null_uniform=0.5),
+        row(domain="b", layer=0, measure="m", value=1.0, n=10, null_uniform=0.5),
+        row(domain="c", layer=0, measure="m", value=None, n=0),
+    ]
+    page = COURSE.page(rows, (0,))
+    assert page is not None
+    assert [(line["domain"], line["value"].tolist()) for line in page["lines"]] == [
+        ("a", [0]),
+        ("b", [1]),
+        (ALL, [0.25]),
+    ]
+    assert page["lines"][-1]["nulls"][0]["value"].tolist() == [0.5]
+
+
 def test_a_course_without_values_is_not_drawn() -> None:
     assert COURSE.page([], (0,)) is None
     assert COURSE.page([row(domain="a", layer=0, measure="m", value=None, n=0)], (0,)) is None
