@@ -2,27 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.figures.distance import distance_maps
-from octavo.analysis.figures.excerpts import Worded, read_excerpts
 from octavo.analysis.figures.figure import Figure, middle_layers
 from octavo.analysis.figures.flow import transition_maps
 from octavo.analysis.figures.loads import load_by_layer
 from octavo.analysis.figures.repetition import repetition_by_layer, repetition_table
 from octavo.analysis.figures.shares import share_bars, share_map
-from octavo.analysis.figures.text import coloured_text
+from octavo.analysis.figures.text import coloured_panels
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.assignment_share import assignment_share
+from octavo.analysis.statistics.coloured_text import coloured_texts
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.load import load
 from octavo.analysis.statistics.repetition import repetition
 from octavo.analysis.statistics.specialisation import domain_specialisation
 from octavo.analysis.statistics.transitions import transitions
+from octavo.analysis.store import Document
 from octavo.errors import TraceError
 
 Source = TraceSource | Accumulators
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A trace that knows the names of its documents; RouteTrace is one."""
+
+    def documents(self) -> list[Document]:
+        """All documents, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +81,24 @@ def _share_map(source: Source, wish: Wish) -> Figure:
 
 
 def _figure_8(source: Source, wish: Wish) -> Figure:
-    if not isinstance(source, Worded):
+    if isinstance(source, Accumulators):
         raise TraceError("coloured text wants the rows of a trace, and here are counts only")
-    selection = wish.selection
-    excerpts = read_excerpts(
-        source,
-        domains=selection.domains or selection.domains_of(source)[:3],
-        layers=selection.layers_of(source.manifest),
-        num_tokens=wish.tokens,
-        document=wish.document,
-    )
-    return coloured_text(excerpts, num_experts=source.manifest.num_experts)
+    selection, documents = wish.selection, None
+    if wish.document is not None:
+        documents = _documents(source, wish.document, selection.domains_of(source))
+    elif selection.domains is None:
+        selection = replace(selection, domains=selection.domains_of(source)[:3])
+    return coloured_panels(coloured_texts(source, selection=selection, documents=documents, max_tokens=wish.tokens))
+
+
+def _documents(source: TraceSource, name: str, domains: tuple[str, ...]) -> list[int]:
+    """The numbers of the documents of that name."""
+    if not isinstance(source, Named):
+        raise TraceError("a trace whose documents have no names: leave the document out")
+    found = [each.document for each in source.documents() if each.name == name and each.domain in domains]
+    if not found:
+        raise TraceError(f"no document {name!r} in this trace: look at the names of its documents")
+    return found
 
 
 def _table_5(source: Source, wish: Wish) -> Figure:

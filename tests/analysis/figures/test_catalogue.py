@@ -44,6 +44,16 @@ def test_layers_and_domains_can_be_wished_for() -> None:
         figure(many_domains(1), "figure-11", WISH)
 
 
+def test_a_text_is_chosen_by_domain_or_by_name() -> None:
+    trace = many_domains(5)
+    made = figure(trace, "figure-8", Wish(selection=Selection(), tokens=4))
+    assert [each["domain"] for each in made.rows[::12]] == ["domain 0", "domain 1", "domain 2"]
+    made = figure(trace, "figure-8", Wish(selection=Selection(domains=("domain 4",), layers=(2,)), document="1"))
+    assert {(each["domain"], each["document"]) for each in made.rows} == {("domain 4", 17)}
+    with pytest.raises(TraceError, match="no document 'z' in this trace"):
+        figure(trace, "figure-8", Wish(selection=Selection(), document="z"))
+
+
 def test_the_real_mixtral_has_a_figure_7(tmp_path: Path) -> None:
     made = figure(read_file(GOLDEN), "figure-7", Wish(selection=EVERY_TOKEN))
     text = svg_of(made, tmp_path)
