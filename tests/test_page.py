@@ -4,19 +4,27 @@ They need node, Chromium and the packages of web/ (npm ci there); without one of
 OCTAVO_PAGE_TESTS=1 makes that a failure, as in continuous integration.
 """
 
+import base64
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from octavo.analysis.report import Told, write_report
+from octavo.analysis.report import Told, open_told, write_report
 from octavo.analysis.report.embedding import fill_template
 from octavo.analysis.statistics.intervals import Intervals
+from octavo.analysis.store import TraceWriter
+from octavo.cli import app
 from tests.analysis.report.hostile import hostile_trace
-from tests.analysis.report.traces import PIECES, small_trace
+from tests.analysis.report.traces import PIECES, VOCABULARY, small_trace
 
 WEB = Path(__file__).parent.parent / "web"
 CHROMIUM = os.environ.get("OCTAVO_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -49,7 +57,7 @@ def need(*, browser: bool) -> str:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of pages: one run, two, hostile strings, the largest that is promised, and the empty template."""
     folder = tmp_path_factory.mktemp("pages")
-    one = Told(name="one", path="one.route", source=small_trace(), pieces=PIECES, names=names(small_trace()))
+    one = replace(on_disk(folder / "one.route"), path="one.route")
     changed = small_trace(seed=1)
     two = Told(name="two", path="two.route", source=swapped(), pieces=PIECES, names=names(changed))
     write_report(one, folder / "one.html", title="One trace", intervals=FEW)
@@ -58,6 +66,16 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_report(large(), folder / "large.html", title="Large", intervals=FEW)
     (folder / "empty.html").write_text(fill_template(None, title="Empty"), encoding="utf-8")
     return folder
+
+
+def on_disk(folder: Path) -> Told:
+    """The small trace, written and opened."""
+    trace = small_trace()
+    with TraceWriter(folder, trace.manifest) as writer:
+        for each in trace.given:
+            writer.add(each)
+        writer.write_vocabulary([PIECES[token] for token in range(VOCABULARY)], {0})
+    return open_told(folder)
 
 
 def names(trace: object) -> dict[int, str]:
@@ -105,3 +123,38 @@ def test_the_page_in_a_browser(pages: Path) -> None:
         [node, "--test", "--test-reporter=tap", *files], cwd=WEB, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_every_query_of_the_page_gives_rows(pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = need(browser=True)
+    env = {**os.environ, "OCTAVO_CHROMIUM": CHROMIUM}
+    command = [node, "tests/queries.mjs", str(pages / "one.html")]
+    done = subprocess.run(command, cwd=WEB, env=env, capture_output=True, text=True, check=False)
+    queries = done.stdout.splitlines()
+    assert len(queries) >= 10, done.stderr
+    monkeypatch.chdir(pages)
+    for query in dict.fromkeys(queries):
+        program, *arguments = shlex.split(query)
+        assert program == "octavo"
+        fewer = ["--replicates", "0"] if arguments[0] == "stats" else ["--json"]
+        result = CliRunner().invoke(app, [*arguments, *fewer])
+        assert result.exit_code == 0, f"{query}: {result.stderr}"
+        assert json.loads(result.stdout), query
+
+
+def test_the_page_shows_what_its_query_gives(pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pages)
+    asked = CliRunner().invoke(
+        app, ["stats", "one.route", "assignment-share", "--choice", "first", "--replicates", "0", "--json"]
+    )
+    held = re.search(r'id="report">(.*?)</script>', (pages / "one.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert held is not None
+    run = json.loads(held[1])["runs"][0]
+    packed = run["share"]["first"]["value"]
+    shown = np.frombuffer(base64.b64decode(packed["base64"]), "<f4").reshape(packed["shape"])
+    domains = [each["name"] for each in run["domains"]]
+    rows = json.loads(asked.stdout)
+    assert len(rows) == 2 * 4 * 8
+    for row in rows:
+        at = domains.index(row["domain"]), run["layers"].index(row["layer"]), row["expert"]
+        assert shown[at] == pytest.approx(row["value"], abs=1e-6)

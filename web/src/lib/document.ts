@@ -144,6 +144,12 @@ export function readReport(text: string): Report {
   return report;
 }
 
+/** Whether a token's first choice is another in another run; one whose route nobody knows is none. */
+export function differ(one: Excerpt, two: Excerpt, layer: number, token: number): boolean {
+  if (((one.flag.at(token) | two.flag.at(token)) & Flag.MISSING) !== 0) return false;
+  return one.expert.at(layer, token, 0) !== two.expert.at(layer, token, 0);
+}
+
 function decode(route: Grid, { experts, chosen }: Run): Grid {
   if (route.shape.length === 3) return route;
   const [layers, tokens] = route.shape;
