@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from octavo.analysis.chunk import Chunk
 from octavo.analysis.codes import RouteCoding
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.eviction import Stream, asked_S, lru_hits_GSC, simulated_hits_GSC, static_hits_GSC
+from octavo.analysis.statistics.halving import Halving
 from octavo.analysis.statistics.intervals import Intervals, generator, ratio
-from octavo.analysis.statistics.ratios import Ratios
+from octavo.analysis.statistics.ratios import Ratios, group_of
 from octavo.analysis.statistics.rows import Row
 from octavo.analysis.statistics.streams import streams
 from octavo.errors import TraceError
@@ -43,6 +43,7 @@ def cache(
     warm_up: int = 0,
     max_tokens: int | None = None,
     seed: int = 0,
+    by: str = "domain",
 ) -> list[Row]:
     """The hit rate by domain, layer (None where the cache is global), policy and capacity (slots a layer).
 
@@ -60,21 +61,22 @@ def cache(
         one_by_one=check == "sequential",
         warm_up=warm_up,
     )
-    popular = _popular(source, selection, len(layers), coding.num_experts) if "static" in policies else {}
+    popular = _popular(source, selection, (len(layers), coding.num_experts), by) if "static" in policies else {}
     found: dict[str, Ratios] = {policy: Ratios() for policy in policies}
     mixed: dict[str, Ratios] = {policy: Ratios() for policy in policies if policy != "static"}
+    halving = Halving()
     for chunk, stream in streams(source, selection, max_tokens):
-        played = game.stream(stream)
-        asked_SX = game.asked_SX(played)
+        group, played = group_of(chunk.domain, by), game.stream(stream)
+        asked_SX, half_S = game.asked_SX(played), halving.half_S(chunk)
         if mixed:
             chance = game.stream(_shuffled(stream, generator(seed, f"{chunk.domain} {chunk.document_S[0]}")))
         for policy in policies:
             if policy == "static":
-                hits_SX, known_S = game.static_SX(played, chunk, popular[chunk.domain])
-                found[policy].add(chunk.domain, hits_SX, asked_SX * known_S[:, None])
+                hits_SX, known_S = game.static_SX(played, half_S, popular[group])
+                found[policy].add(group, hits_SX, asked_SX * known_S[:, None])
                 continue
-            found[policy].add(chunk.domain, game.hits_SX(played, policy), asked_SX)
-            mixed[policy].add(chunk.domain, game.hits_SX(chance, policy), asked_SX)
+            found[policy].add(group, game.hits_SX(played, policy), asked_SX)
+            mixed[policy].add(group, game.hits_SX(chance, policy), asked_SX)
     rows = []
     for policy, counted in found.items():
         places = layers if scope == "layer" else (None,)
@@ -113,10 +115,10 @@ class _Game:
         return _columns(simulated_hits_GSC(played, policy, self.slots, warm_up=self._steps(played)))
 
     def static_SX(
-        self, played: Stream, chunk: Chunk, popular_2LE: Int64[np.ndarray, "2 L E"]
+        self, played: Stream, half_S: Int64[np.ndarray, "S"], popular_2LE: Int64[np.ndarray, "2 L E"]
     ) -> tuple[Int64[np.ndarray, "S X"], Bool[np.ndarray, "S"]]:
         """Hits of the experts that the other half of the documents uses most, and whether it uses any."""
-        groups, odd_S = len(played.item_GNk), chunk.document_S % 2 == 1
+        groups, odd_S = len(played.item_GNk), half_S == 1
         halves = []
         for used_LE in popular_2LE:
             used_GI = used_LE.reshape(groups, -1)
@@ -147,17 +149,18 @@ def _shuffled(stream: Stream, rng: np.random.Generator) -> Stream:
 
 
 def _popular(
-    source: TraceSource, selection: Selection, num_layers: int, num_experts: int
+    source: TraceSource, selection: Selection, shape: tuple[int, int], by: str
 ) -> dict[str, Int64[np.ndarray, "2 L E"]]:
-    """How often each expert is used, in the documents with an even number and in those with an odd one."""
+    """How often each expert is used, in one half of the documents and in the other."""
     found: dict[str, Int64[np.ndarray, "2 L E"]] = {}
+    halving = Halving()
     for chunk in selection.chunks(source):
         keep_T = selection.token_T(chunk)
-        odd_T = (chunk.document_S % 2 == 1)[chunk.place_T]
-        used_2LE = found.setdefault(chunk.domain, np.zeros((2, num_layers, num_experts), np.int64))
+        odd_T = halving.half_T(chunk) == 1
+        used_2LE = found.setdefault(group_of(chunk.domain, by), np.zeros((2, *shape), np.int64))
         for half, half_T in enumerate((keep_T & ~odd_T, keep_T & odd_T)):
             for layer, expert_TK in enumerate(chunk.expert_LTK):
-                used_2LE[half, layer] += np.bincount(expert_TK[half_T].reshape(-1), minlength=num_experts)
+                used_2LE[half, layer] += np.bincount(expert_TK[half_T].reshape(-1), minlength=shape[1])
     return found
 
 

@@ -22,7 +22,7 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.counted import bare, counted
 from octavo.analysis.statistics.intervals import Intervals
-from octavo.analysis.statistics.ratios import Ratios, by_document
+from octavo.analysis.statistics.ratios import Ratios, by_document, group_of
 from octavo.analysis.statistics.rows import Row, row
 from octavo.errors import TraceError
 
@@ -35,6 +35,7 @@ def confidence(
     selection: Selection | None = None,
     intervals: Intervals | None = None,
     basis: str | None = None,
+    by: str = "domain",
 ) -> list[Row]:
     """The mean over tokens of each measure, by domain and layer; ``basis`` of a row is "logits" or "weights".
 
@@ -44,7 +45,7 @@ def confidence(
     and no effective experts.
     """
     if isinstance(source, Accumulators):
-        return _accumulated(source, selection or source.selection, basis)
+        return _accumulated(source, selection or source.selection, basis, by)
     selection = selection or Selection()
     basis = _basis(source.manifest, basis)
     layers, found = selection.layers_of(source.manifest), Ratios()
@@ -55,7 +56,7 @@ def confidence(
         )
         above_SX = by_document(np.where(keep_T[:, None], measure_TX, 0.0), chunk.start_S1)
         kept_S1 = by_document(keep_T[:, None], chunk.start_S1)
-        found.add(chunk.domain, above_SX, np.repeat(kept_S1, above_SX.shape[1], axis=1))
+        found.add(group_of(chunk.domain, by), above_SX, np.repeat(kept_S1, above_SX.shape[1], axis=1))
     keys: list[dict[str, Any]] = [
         {"layer": layer, "measure": measure, "basis": basis} for layer in layers for measure in MEASURES
     ]
@@ -100,7 +101,7 @@ def probabilities_TE(logits_TE: Float64[np.ndarray, "T E"], score_function: str)
     return np.asarray(score_TE / score_TE.sum(axis=1, keepdims=True))
 
 
-def _accumulated(source: Accumulators, selection: Selection, basis: str | None) -> list[Row]:
+def _accumulated(source: Accumulators, selection: Selection, basis: str | None, by: str) -> list[Row]:
     """The means that counts keep: of the margin and the entropy where there were logits, of w_1 where weights."""
     found = counted(source, selection=selection, intervals=None, contents=bare(), by_document={})
     basis = _basis(source.manifest, basis)
@@ -109,7 +110,7 @@ def _accumulated(source: Accumulators, selection: Selection, basis: str | None) 
     if basis == "logits":
         kept = {"entropy": (2, float(np.log(max(2, num_experts)))), "margin": (1, 1.0), **kept}
     even = dict(zip(MEASURES, _equal_logits(source.manifest, basis), strict=True))
-    for group in found.groups("domain"):
+    for group in found.groups(by):
         tokens = int(source.table("tokens", group.domains))
         sums_L3 = source.table("confidence", group.domains)
         for place, layer in found.places():

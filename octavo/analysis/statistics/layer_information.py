@@ -15,6 +15,7 @@ from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.counted import expect_ranks
 from octavo.analysis.statistics.information import jackknife_spread, mutual_information
 from octavo.analysis.statistics.intervals import Intervals
+from octavo.analysis.statistics.ratios import group_of, name_of
 from octavo.analysis.statistics.rows import Row, row
 from octavo.analysis.statistics.transitions import counts_GWEE
 
@@ -22,7 +23,7 @@ GROUPS = 20
 
 
 def layer_information(
-    source: TraceSource, *, selection: Selection | None = None, intervals: Intervals | None = None
+    source: TraceSource, *, selection: Selection | None = None, intervals: Intervals | None = None, by: str = "domain"
 ) -> list[Row]:
     """The information of every two layers, by domain, layer and next_layer (a layer with itself: its entropy).
 
@@ -37,8 +38,9 @@ def layer_information(
     tables: dict[str, Int64[np.ndarray, "G W E E"]] = {}
     met: dict[str, int] = {}
     for chunk in selection.chunks(source):
-        before = met.get(chunk.domain, 0)
-        met[chunk.domain] = before + len(chunk.document_S)
+        group = group_of(chunk.domain, by)
+        before = met.get(group, 0)
+        met[group] = before + len(chunk.document_S)
         group_T = None if groups == 1 else (chunk.place_T + before) % groups
         count_GWEE = counts_GWEE(
             chunk,
@@ -49,7 +51,7 @@ def layer_information(
             num_experts=num_experts,
             pairs="first",
         )
-        tables[chunk.domain] = tables.get(chunk.domain, 0) + count_GWEE
+        tables[group] = tables.get(group, 0) + count_GWEE
     rows = []
     for domain, count_GWEE in tables.items():
         value_W, spread_W = _values(count_GWEE, min(groups, met[domain]))
@@ -61,7 +63,7 @@ def layer_information(
             same = left == right
             rows.append(
                 row(
-                    domain=domain,
+                    domain=name_of(domain),
                     layer=layers[left],
                     next_layer=layers[right],
                     value=float(value_W[place]),

@@ -22,6 +22,7 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.eviction import asked_S, simulated_hits_GSC
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
+from octavo.analysis.statistics.ratios import group_of, name_of
 from octavo.analysis.statistics.rows import Row, row
 from octavo.analysis.statistics.streams import streams
 from octavo.errors import TraceError
@@ -37,6 +38,7 @@ def local_consistency(
     lengths: Sequence[int] = (4, 16, 64),
     factors: Sequence[float] = (1.0, 1.5, 2.0),
     cached: bool = False,
+    by: str = "domain",
 ) -> list[Row]:
     """Rows by domain, layer, measure ("srp", "sch-window", and with ``cached`` "sch"), length m and factor ρ.
 
@@ -55,12 +57,13 @@ def local_consistency(
         used: dict[str, Int64[np.ndarray, "L E"]] = {}
         for chunk in selection.chunks(source):
             keep_T = selection.token_T(chunk)
-            used[chunk.domain] = used.get(chunk.domain, 0) + _used_LE(chunk, keep_T, coding.num_experts)
+            group = group_of(chunk.domain, by)
+            used[group] = used.get(group, 0) + _used_LE(chunk, keep_T, coding.num_experts)
             often_SLF, covered_SLC = _segments(chunk, keep_T, length, slots=slots, num_experts=coding.num_experts)
-            found["srp"].add(chunk.domain, often_SLF.reshape(len(often_SLF), -1))
-            found["sch-window"].add(chunk.domain, covered_SLC.reshape(len(covered_SLC), -1))
+            found["srp"].add(group, often_SLF.reshape(len(often_SLF), -1))
+            found["sch-window"].add(group, covered_SLC.reshape(len(covered_SLC), -1))
         if cached:
-            _play(source, selection, length, slots=slots, into=found["sch"])
+            _play(source, selection, length, by=by, slots=slots, into=found["sch"])
         for domain, used_LE in used.items():
             chance_L = [srp_of_chance(used_E, length, coding.k) for used_E in used_LE]
             keys: dict[str, Any] = {"domain": domain, "measure": "srp", "length": length, "factor": None}
@@ -149,12 +152,12 @@ def _descending(f_EN: Integer[np.ndarray, "E N"]) -> Integer[np.ndarray, "E N"]:
 
 
 def _play(
-    source: TraceSource, selection: Selection, length: int, *, slots: tuple[int, ...], into: DocumentSums
+    source: TraceSource, selection: Selection, length: int, *, by: str, slots: tuple[int, ...], into: DocumentSums
 ) -> None:
     for chunk, stream in streams(source, selection):
         hits_SGC = simulated_hits_GSC(stream, "window", slots, window=length).transpose(1, 0, 2)
         asked_SG1 = np.broadcast_to(asked_S(stream)[:, None, None], (*hits_SGC.shape[:2], 1))
-        into.add(chunk.domain, np.concatenate([hits_SGC, asked_SG1], axis=2).reshape(len(hits_SGC), -1))
+        into.add(group_of(chunk.domain, by), np.concatenate([hits_SGC, asked_SG1], axis=2).reshape(len(hits_SGC), -1))
 
 
 def _used_LE(chunk: Chunk, keep_T: Bool[np.ndarray, "T"], num_experts: int) -> Int64[np.ndarray, "L E"]:
@@ -178,7 +181,7 @@ def _srp_rows(
     )
     return [
         row(
-            **{"domain": keys["domain"], "layer": layer, **keys},
+            **_named(keys, layer),
             value=float(best_f1(often_LF[place].astype(np.float64))),
             n=int((often_LF[place] * np.arange(length + 1)).sum()),
             null_uniform=even,
@@ -208,7 +211,7 @@ def _sch_rows(
     ends = interval_of(found, keys["domain"], intervals, rates)
     return [
         row(
-            **{"domain": keys["domain"], "layer": layer, **keys},
+            **_named(keys, layer),
             factor=factor,
             value=float(value_LC[place, column]),
             n=int(asked_L[place]),
@@ -217,6 +220,11 @@ def _sch_rows(
         for place, layer in enumerate(layers)
         for column, factor in enumerate(factors)
     ]
+
+
+def _named(keys: dict[str, Any], layer: int) -> dict[str, Any]:
+    rest = {name: each for name, each in keys.items() if name != "domain"}
+    return {"domain": name_of(keys["domain"]), "layer": layer, **rest}
 
 
 def _slots(factor: float, k: int, num_experts: int) -> int:

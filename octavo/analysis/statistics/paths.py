@@ -15,6 +15,7 @@ from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.counted import expect_ranks
 from octavo.analysis.statistics.information import entropy
 from octavo.analysis.statistics.intervals import Intervals, generator
+from octavo.analysis.statistics.ratios import group_of, name_of
 from octavo.analysis.statistics.rows import Row, row
 from octavo.errors import TraceError
 
@@ -26,6 +27,7 @@ def paths(
     intervals: Intervals | None = None,
     top: int = 20,
     seed: int = 0,
+    by: str = "domain",
 ) -> list[Row]:
     """Rows by domain and measure; those of the ``top`` paths hold the path as ``3-0-7``, by layer, and its rank.
 
@@ -41,7 +43,7 @@ def paths(
     parts: dict[str, list[np.ndarray]] = {}
     for chunk in selection.chunks(source):
         kept_LT = chunk.expert_LTK[:, selection.token_T(chunk), 0]
-        parts.setdefault(chunk.domain, []).append(kept_LT)
+        parts.setdefault(group_of(chunk.domain, by), []).append(kept_LT)
     rows, num_experts = [], source.manifest.num_experts
     for domain, pieces in parts.items():
         rows += _rows(domain, np.concatenate(pieces, axis=1), num_experts, top=top, seed=seed)
@@ -55,7 +57,7 @@ def _rows(domain: str, first_LT: Integer[np.ndarray, "L T"], num_experts: int, *
     dealt_LT = np.stack([rng.permutation(first_T) for first_T in first_LT])
     _, chance_P = distinct_paths(dealt_LT, num_experts)
     value = {"distinct": (len(count_P), len(chance_P)), "entropy": (entropy(count_P), entropy(chance_P))}
-    keys = {"domain": domain, "layers": num_layers}
+    keys = {"domain": name_of(domain), "layers": num_layers}
     rows = [
         row(**keys, measure=measure, path=None, rank=None, value=float(found), n=n, null_marginal=float(chance))
         for measure, (found, chance) in value.items()

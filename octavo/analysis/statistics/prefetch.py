@@ -20,8 +20,9 @@ from octavo.analysis.chunk import Chunk
 from octavo.analysis.codes import RouteCoding
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.halving import Halving
 from octavo.analysis.statistics.intervals import Intervals, ratio
-from octavo.analysis.statistics.ratios import Ratios, by_document
+from octavo.analysis.statistics.ratios import Ratios, by_document, group_of
 from octavo.analysis.statistics.rows import Row
 from octavo.errors import TraceError
 
@@ -35,6 +36,7 @@ def prefetch(
     intervals: Intervals | None = None,
     ahead: Sequence[int] = (1,),
     sizes: Sequence[int] | None = None,
+    by: str = "domain",
 ) -> list[Row]:
     """recall@j by domain, layer (the one guessed), ahead (how many MoE layers before it) and size j.
 
@@ -54,9 +56,9 @@ def prefetch(
     table = _learnt(source, selection, ways, coding)
     guesses = [_guess_2WRE(table, size) for size in sizes]
     favourites = [_guess_2WRE(table.sum(axis=2, keepdims=True), size) for size in sizes]
-    found, plain = Ratios(), Ratios()
+    found, plain, halving = Ratios(), Ratios(), Halving()
     for chunk in selection.chunks(source):
-        keep_T, half_T = selection.token_T(chunk), 1 - (chunk.document_S % 2).astype(np.int64)[chunk.place_T]
+        keep_T, half_T = selection.token_T(chunk), 1 - halving.half_T(chunk)
         known_T = keep_T & (table.sum(axis=(1, 2, 3)) > 0)[half_T]
         for counted, told in ((found, guesses), (plain, favourites)):
             hits_TX = np.stack(
@@ -64,7 +66,7 @@ def prefetch(
             )
             above_SX = by_document(hits_TX * known_T[:, None], chunk.start_S1)
             wanted_S1 = by_document(known_T[:, None] * coding.k, chunk.start_S1)
-            counted.add(chunk.domain, above_SX, np.repeat(wanted_S1, above_SX.shape[1], axis=1))
+            counted.add(group_of(chunk.domain, by), above_SX, np.repeat(wanted_S1, above_SX.shape[1], axis=1))
     keys: list[dict[str, Any]] = [
         {"layer": layers[right], "ahead": right - left, "size": size} for size in sizes for left, right in ways
     ]
@@ -77,12 +79,12 @@ def prefetch(
 
 
 def _learnt(source: TraceSource, selection: Selection, ways: Sequence[tuple[int, int]], coding: RouteCoding) -> Table:
-    """How often each expert follows each route, in the documents with an even number and in those with an odd one."""
+    """How often each expert follows each route, in one half of the documents and in the other."""
     routes = coding.size if coding.fits_a_byte else coding.num_experts
     cells = routes * coding.num_experts
-    found_2WX = np.zeros((2, len(ways), cells), np.int64)
+    found_2WX, halving = np.zeros((2, len(ways), cells), np.int64), Halving()
     for chunk in selection.chunks(source):
-        keep_T, odd_T = selection.token_T(chunk), (chunk.document_S % 2 == 1)[chunk.place_T]
+        keep_T, odd_T = selection.token_T(chunk), halving.half_T(chunk) == 1
         for half, half_T in enumerate((keep_T & ~odd_T, keep_T & odd_T)):
             for place, (left, right) in enumerate(ways):
                 route_T = _route_T(chunk, left)[half_T] * coding.num_experts

@@ -12,6 +12,21 @@ from jaxtyping import Float64, Num, Shaped
 
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
 from octavo.analysis.statistics.rows import Row, row
+from octavo.errors import TraceError
+
+ALL = ""  # stands for a domain where all are counted together
+
+
+def group_of(domain: str, by: str) -> str:
+    """What a domain's documents are counted under: the domain, or ALL; raises TraceError for another ``by``."""
+    if by not in ("domain", "all"):
+        raise TraceError(f"rows by {by!r}: want by 'domain', or by 'all' for all domains together")
+    return domain if by == "domain" else ALL
+
+
+def name_of(group: str) -> str | None:
+    """The domain that rows of a group name: None where they are of all domains."""
+    return group if group != ALL else None
 
 
 @dataclass(slots=True)
@@ -46,7 +61,7 @@ class Ratios:
             ends = None if ends_2X is None else (float(ends_2X[0, place]), float(ends_2X[1, place]))
             chance = {name: each[place] for name, each in (nulls or {}).items()}
             n = round(float(below_X[place]))
-            found.append(row(domain=domain, **keys, value=float(value_X[place]), n=n, interval=ends, **chance))
+            found.append(row(domain=name_of(domain), **keys, value=float(value_X[place]), n=n, interval=ends, **chance))
         return found
 
 

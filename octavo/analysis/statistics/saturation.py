@@ -17,7 +17,7 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics import nulls
 from octavo.analysis.statistics.intervals import Intervals
-from octavo.analysis.statistics.ratios import Ratios, by_document
+from octavo.analysis.statistics.ratios import Ratios, by_document, group_of
 from octavo.analysis.statistics.rows import Row
 from octavo.errors import TraceError
 
@@ -31,6 +31,7 @@ def saturation(
     selection: Selection | None = None,
     intervals: Intervals | None = None,
     compat: str | None = None,
+    by: str = "domain",
 ) -> list[Row]:
     """How much of its experts a token keeps from ``source`` to ``other``, by domain, layer and choice.
 
@@ -49,9 +50,13 @@ def saturation(
         first_LT = ours.expert_LTK[:, :, 0] == theirs.expert_LTK[:, :, 0]
         overlap_LT = _overlap_LT(ours, theirs, coding) / coding.k
         above_TX = np.concatenate([first_LT, overlap_LT]).T * keep_T[:, None]
-        found.add(ours.domain, by_document(above_TX, ours.start_S1), np.repeat(kept_S1, above_TX.shape[1], axis=1))
-        use_first.add(ours, theirs, keep_T, ranks=1)
-        use_set.add(ours, theirs, keep_T, ranks=coding.k)
+        found.add(
+            group_of(ours.domain, by),
+            by_document(above_TX, ours.start_S1),
+            np.repeat(kept_S1, above_TX.shape[1], axis=1),
+        )
+        use_first.add(group_of(ours.domain, by), ours, theirs, keep_T, ranks=1)
+        use_set.add(group_of(ours.domain, by), ours, theirs, keep_T, ranks=coding.k)
     keys: list[dict[str, Any]] = [{"layer": layer, "choice": choice} for choice in CHOICES for layer in layers]
     uniform = [nulls.first(coding.num_experts)] * len(layers)
     uniform += [nulls.share_of_tokens(coding.num_experts, coding.k)] * len(layers)
@@ -68,6 +73,7 @@ def flips(
     *,
     selection: Selection | None = None,
     intervals: Intervals | None = None,
+    by: str = "domain",
 ) -> list[Row]:
     """The share of tokens whose route differs between two traces of the same tokens, by domain, layer and choice.
 
@@ -84,7 +90,11 @@ def flips(
         flips_XT = [each for side in (first_LT, set_LT) for each in (side, side.any(axis=0, keepdims=True))]
         above_TX = np.concatenate(flips_XT).T & keep_T[:, None]
         kept_S1 = by_document(keep_T[:, None], ours.start_S1)
-        found.add(ours.domain, by_document(above_TX, ours.start_S1), np.repeat(kept_S1, above_TX.shape[1], axis=1))
+        found.add(
+            group_of(ours.domain, by),
+            by_document(above_TX, ours.start_S1),
+            np.repeat(kept_S1, above_TX.shape[1], axis=1),
+        )
     keys: list[dict[str, Any]] = [{"layer": layer, "choice": choice} for choice in CHOICES for layer in [*layers, None]]
     same = (1 / coding.num_experts, nulls.order_free(coding.num_experts, coding.k))
     uniform = [1 - each**power for each in same for power in [1] * len(layers) + [len(layers)]]
@@ -103,9 +113,9 @@ class _Use:
         self._shape = (2, num_layers, coding.num_experts)
         self._counts: dict[str, np.ndarray] = {}
 
-    def add(self, ours: Chunk, theirs: Chunk, keep_T: Bool[np.ndarray, "T"], *, ranks: int) -> None:
+    def add(self, group: str, ours: Chunk, theirs: Chunk, keep_T: Bool[np.ndarray, "T"], *, ranks: int) -> None:
         """Takes the experts of the first ``ranks`` choices."""
-        count_2LE = self._counts.setdefault(ours.domain, np.zeros(self._shape, np.int64))
+        count_2LE = self._counts.setdefault(group, np.zeros(self._shape, np.int64))
         for side, chunk in enumerate((ours, theirs)):
             for layer, expert_TK in enumerate(chunk.expert_LTK):
                 used = expert_TK[keep_T, :ranks].reshape(-1)

@@ -13,6 +13,7 @@ from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.counted import bare, counted, expect_ranks
+from octavo.analysis.statistics.halving import Halving
 from octavo.errors import TraceError
 
 TARGETS = ("input", "predicted", "next")
@@ -128,7 +129,7 @@ def token_counts(
 def halves(
     source: TraceSource, *, selection: Selection | None = None, choice: str = "first", target: str = "input"
 ) -> tuple[TokenCounts, TokenCounts, TokenCounts]:
-    """The counts of the documents with an even number, of those with an odd one, and of all; all three of the same ids.
+    """The counts of one half of the documents, of the other, and of all; all three of the same ids.
 
     What is learnt from one half can be tried on the other.
     """
@@ -136,14 +137,14 @@ def halves(
     _expect_choice(source.manifest, choice)
     manifest, layers = source.manifest, selection.layers_of(source.manifest)
     ranks = manifest.num_experts_per_tok if choice == "either" else 1
-    table = _Table(len(layers), manifest.num_experts)
+    table, halving = _Table(len(layers), manifest.num_experts), Halving()
     for chunk, id_T, keep_T in targets(source, selection, target):
-        half_T = (chunk.document_S % 2).astype(np.int64)[chunk.place_T]
+        half_T = halving.half_T(chunk)
         table.add(table.rows_T(id_T, keep_T), half_T, chunk.expert_LTK[:, :, :ranks])
     id_X = np.array(table.ids[1:], np.int64)
     order_X = np.argsort(id_X)
     count_LXHE = table.count_LRHE[:, 1:][:, order_X]
-    even, odd = (
+    one, other = (
         TokenCounts(
             id_X=id_X[order_X],
             count_LXE=count_LXHE[:, :, half],
@@ -153,7 +154,7 @@ def halves(
         )
         for half in (0, 1)
     )
-    return even, odd, replace(even, count_LXE=even.count_LXE + odd.count_LXE)
+    return one, other, replace(one, count_LXE=one.count_LXE + other.count_LXE)
 
 
 def _accumulated(source: Accumulators, selection: Selection, choice: str, target: str) -> TokenCounts:

@@ -20,6 +20,7 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.counted import bare, counted, expect_ranks
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
+from octavo.analysis.statistics.ratios import ALL, group_of, name_of
 from octavo.analysis.statistics.rows import Row, row
 from octavo.errors import TraceError
 
@@ -35,6 +36,7 @@ def transitions(
     pairs: str = "first",
     steps: int | Sequence[tuple[int, int]] = 1,
     compat: str | None = None,
+    by: str = "domain",
 ) -> list[Row]:
     """P(next_expert | expert), by domain, layer, next_layer, expert and next_expert; ``n`` counts what P is a share of.
 
@@ -54,7 +56,7 @@ def transitions(
     if isinstance(source, Accumulators):
         if steps != 1:
             raise TraceError("counts without rows know the next layer only: take one step, or keep the rows")
-        tables = _accumulated(source, selection or source.selection, pairs)
+        tables = _accumulated(source, selection or source.selection, pairs, by)
         return [
             each
             for domain, count_WEE in tables.items()
@@ -66,7 +68,7 @@ def transitions(
         count_GWEE = counts_GWEE(
             chunk, selection.token_T(chunk), group_T, ways, num_groups=num_groups, num_experts=num_experts, pairs=pairs
         )
-        found.add(chunk.domain, count_GWEE.reshape(num_groups, -1))
+        found.add(group_of(chunk.domain, by), count_GWEE.reshape(num_groups, -1))
     for domain in found.parts:
         count_WEE = found.of(domain).sum(axis=0).reshape(len(ways), num_experts, num_experts)
         ends = interval_of(found, domain, intervals, functools.partial(_shares_RWEE, num_experts=num_experts))
@@ -121,7 +123,9 @@ def _ranks(pairs: str, k: int) -> list[tuple[int, int]]:
     return [(one, other) for one in range(k) for other in range(k) if pairs == "all" or one == other]
 
 
-def _accumulated(source: Accumulators, selection: Selection, pairs: str) -> dict[str, Int64[np.ndarray, "W E E"]]:
+def _accumulated(
+    source: Accumulators, selection: Selection, pairs: str, by: str
+) -> dict[str, Int64[np.ndarray, "W E E"]]:
     """From the routes of neighbouring layers to pairs of experts."""
     counts = counted(source, selection=selection, intervals=None, contents=bare(), by_document={})
     places = [place for place, _ in counts.places()]
@@ -129,14 +133,14 @@ def _accumulated(source: Accumulators, selection: Selection, pairs: str) -> dict
         raise TraceError("counts of neighbouring layers only: choose layers that follow each other, or keep the rows")
     expert_CK, num_experts = source.coding.expert_CK(), source.coding.num_experts
     found = {}
-    for domain in selection.domains_among(source.domains):
-        code_WCC = source.table("layer_pair", (domain,))[places[0] : places[-1]]
+    for group in counts.groups(by):
+        code_WCC = source.table("layer_pair", group.domains)[places[0] : places[-1]]
         count_WEE = np.zeros((len(code_WCC), num_experts, num_experts), np.int64)
         for one, other in _ranks(pairs, source.coding.k):
             at_EC = (np.arange(num_experts)[:, None] == expert_CK[:, one]).astype(np.int64)
             to_CE = (expert_CK[:, other, None] == np.arange(num_experts)).astype(np.int64)
             count_WEE += at_EC @ code_WCC @ to_CE
-        found[domain] = count_WEE
+        found[group.name or ALL] = count_WEE
     return found
 
 
@@ -160,7 +164,7 @@ def _rows(
                 ends = None if ends_2WEE is None else (float(ends_2WEE[(0, *cell)]), float(ends_2WEE[(1, *cell)]))
                 rows.append(
                     row(
-                        domain=domain,
+                        domain=name_of(domain),
                         layer=layers[left],
                         next_layer=layers[right],
                         expert=expert,

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float64, Int64
 from octavo.analysis.accumulators import Accumulators
 from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
+from octavo.analysis.statistics.halving import Halving
 from octavo.analysis.statistics.intervals import Intervals
 from octavo.analysis.statistics.ratios import Ratios, by_document
 from octavo.analysis.statistics.rows import Row, row
@@ -53,11 +54,11 @@ def vocabulary_specialisation(
         counts = token_counts(source, selection=selection, choice=choice, target=target)
         rows = specialisation_rows(counts, min_count=min_count, compat=compat)
         return [{"target": target, **each} for each in rows]
-    even, odd, both = halves(source, selection=selection, choice=choice, target=target)
+    one, other, both = halves(source, selection=selection, choice=choice, target=target)
     rows = specialisation_rows(both, min_count=min_count, compat=compat)
     if compat is None:
         rows += held_out_rows(
-            source, (even, odd), selection=selection or Selection(), intervals=intervals, target=target
+            source, (one, other), selection=selection or Selection(), intervals=intervals, target=target
         )
         rows.sort(key=lambda each: int(each["layer"]))
     return [{"target": target, **each} for each in rows]
@@ -98,7 +99,7 @@ def specialisation_rows(
 
 def held_out_rows(
     source: TraceSource,
-    even_odd: tuple[TokenCounts, TokenCounts],
+    learnt: tuple[TokenCounts, TokenCounts],
     *,
     selection: Selection,
     intervals: Intervals | None,
@@ -108,24 +109,22 @@ def held_out_rows(
 
     Ids that the other half does not have are passed by; ``n`` counts the tokens that are left.
     """
-    found, even = Ratios(), even_odd[0]
-    keys: list[dict[str, Any]] = [
-        {"layer": layer, "choice": even.choice, "measure": "held-out"} for layer in even.layers
-    ]
-    if not len(even.id_X):
+    found, halving, one = Ratios(), Halving(), learnt[0]
+    keys: list[dict[str, Any]] = [{"layer": layer, "choice": one.choice, "measure": "held-out"} for layer in one.layers]
+    if not len(one.id_X):
         return [row(**each, value=None, n=0) for each in keys]
-    favourite_2LX = np.stack([np.where(half.token_X(0) > 0, half.count_LXE.argmax(axis=2), -1) for half in even_odd])
-    ranks = even.per_token
+    favourite_2LX = np.stack([np.where(half.token_X(0) > 0, half.count_LXE.argmax(axis=2), -1) for half in learnt])
+    ranks = one.per_token
     for chunk, id_T, keep_T in targets(source, selection, target):
-        odd_T = (chunk.document_S % 2)[chunk.place_T]
-        column_T = np.minimum(np.searchsorted(even.id_X, id_T), len(even.id_X) - 1)
-        guess_LT = favourite_2LX[1 - odd_T, :, column_T].T
+        half_T = halving.half_T(chunk)
+        column_T = np.minimum(np.searchsorted(one.id_X, id_T), len(one.id_X) - 1)
+        guess_LT = favourite_2LX[1 - half_T, :, column_T].T
         known_LT = keep_T & (guess_LT >= 0)
         hit_LT = known_LT & (chunk.expert_LTK[:, :, :ranks] == guess_LT[:, :, None]).any(axis=2)
         found.add("all", by_document(hit_LT.T, chunk.start_S1), by_document(known_LT.T, chunk.start_S1))
     if not found.sums.parts:
         return []
-    used_LE = sum(half.count_LXE.sum(axis=1) for half in even_odd)
+    used_LE = sum(half.count_LXE.sum(axis=1) for half in learnt)
     one_L = (used_LE.max(axis=1) * ranks / np.maximum(used_LE.sum(axis=1), 1)).tolist()
     uniform = [ranks / used_LE.shape[1]] * len(keys)
     rows = found.rows("all", keys, intervals=intervals, nulls={"null_uniform": uniform, "null_marginal": one_L})

@@ -20,14 +20,14 @@ from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics import nulls
 from octavo.analysis.statistics.counted import expect_ranks
 from octavo.analysis.statistics.intervals import DocumentSums, Intervals, interval_of, ratio
-from octavo.analysis.statistics.ratios import Ratios, by_document
+from octavo.analysis.statistics.ratios import Ratios, by_document, group_of, name_of
 from octavo.analysis.statistics.rows import Row, row
 from octavo.analysis.statistics.spelling import Spelling, vocabulary_of
 from octavo.errors import TraceError
 
 
 def word_agreement(
-    source: TraceSource, *, selection: Selection | None = None, intervals: Intervals | None = None
+    source: TraceSource, *, selection: Selection | None = None, intervals: Intervals | None = None, by: str = "domain"
 ) -> list[Row]:
     """Rows by domain, layer and measure, first choices only.
 
@@ -42,7 +42,7 @@ def word_agreement(
     kinds, layers = Spelling.of(vocabulary), selection.layers_of(source.manifest)
     found = _Counts(len(layers), source.manifest.num_experts)
     for chunk in selection.chunks(source):
-        found.add(chunk, kinds, selection)
+        found.add(group_of(chunk.domain, by), chunk, kinds, selection)
     return [each for domain in found.pairs.sums.parts for each in found.rows(domain, layers, intervals)]
 
 
@@ -56,7 +56,7 @@ class _Counts:
         self.pairs, self.indent, self.used = Ratios(), DocumentSums(), DocumentSums()
         self._sides: dict[str, np.ndarray] = {}
 
-    def add(self, chunk: Chunk, kinds: Spelling, selection: Selection) -> None:
+    def add(self, group: str, chunk: Chunk, kinds: Spelling, selection: Selection) -> None:
         """Takes a chunk."""
         assert chunk.token_T is not None
         keep_T, first_LT = selection.token_T(chunk), chunk.expert_LTK[:, :, 0]
@@ -70,11 +70,11 @@ class _Counts:
         above_TX = np.concatenate([same_LT & within_T, same_LT & between_T]).T
         below_T2 = np.stack([within_T, between_T], axis=1)
         below_S2 = by_document(below_T2, chunk.start_S1)
-        self.pairs.add(chunk.domain, by_document(above_TX, chunk.start_S1), np.repeat(below_S2, self._shape[0], axis=1))
+        self.pairs.add(group, by_document(above_TX, chunk.start_S1), np.repeat(below_S2, self._shape[0], axis=1))
         indents_T = keep_T & kinds.indents_T(id_T, chunk.start_S1)
-        self.indent.add(chunk.domain, self._used_SX(first_LT, chunk, indents_T))
-        self.used.add(chunk.domain, self._used_SX(first_LT, chunk, keep_T).sum(axis=0, keepdims=True))
-        sides_22LE = self._sides.setdefault(chunk.domain, np.zeros((2, 2, *self._shape), np.int64))
+        self.indent.add(group, self._used_SX(first_LT, chunk, indents_T))
+        self.used.add(group, self._used_SX(first_LT, chunk, keep_T).sum(axis=0, keepdims=True))
+        sides_22LE = self._sides.setdefault(group, np.zeros((2, 2, *self._shape), np.int64))
         for kind, pair_T in enumerate((within_T, between_T)):
             for side, each_LT in enumerate((first_LT, after_LT)):
                 for layer, each_T in enumerate(each_LT):
@@ -101,7 +101,7 @@ class _Counts:
             n = int(n_LE[place].sum())
             rows.append(
                 row(
-                    domain=domain,
+                    domain=name_of(domain),
                     layer=layer,
                     measure="indentation",
                     value=float(value_L[place]),

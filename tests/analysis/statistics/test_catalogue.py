@@ -106,6 +106,31 @@ def test_layers_and_domains_can_be_chosen(name: str) -> None:
         assert row.get("domain") in ("b", None)
 
 
+GROUPED = [name for name, each in CATALOGUE.items() if "by" in inspect.signature(each.function).parameters]
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_one_domain_is_all_of_itself(name: str) -> None:
+    selection = Selection(domains=("a",))
+    trace = TRACES["two of eight"]
+    each = asked(name, trace, selection=selection, by="domain") or []
+    every = asked(name, trace, selection=selection, by="all") or []
+    assert [{**row, "domain": None} for row in each] == every or name in {"paths"}
+    assert {row["domain"] for row in each} <= {"a"}
+    with pytest.raises(TraceError, match="want by 'domain', or by 'all'"):
+        CATALOGUE[name].function(*[trace] * CATALOGUE[name].traces, by="layer")
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_all_domains_together_count_every_domain(name: str) -> None:
+    trace = TRACES["two of eight"]
+    each = asked(name, trace, by="domain") or []
+    every = asked(name, trace, by="all") or []
+    assert {row["domain"] for row in every} <= {None}
+    if name not in {"layer-information", "transitions", "co-activation", "paths", "placement", "word-agreement"}:
+        assert sum(row["n"] for row in each) == sum(row["n"] for row in every)
+
+
 ACCUMULATED = [name for name, statistic in CATALOGUE.items() if statistic.accumulated]
 DRAWN = {"conditional-information"}  # its chance is another draw from counts: near, not equal
 
