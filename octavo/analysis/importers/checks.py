@@ -7,7 +7,7 @@ the row: an import that is wrong in one place is wrong in others that cannot be 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Integer
+from jaxtyping import Bool, Float32, Integer, Num
 
 from octavo.analysis.importers.shape import RouterShape
 from octavo.errors import TraceError
@@ -17,7 +17,7 @@ UNKNOWN = -1
 SUM_TOLERANCE = 2e-2
 
 
-def check_experts(expert_TLK: Integer[np.ndarray, "T L K"], shape: RouterShape, where: str) -> Bool[np.ndarray, "T"]:
+def check_experts(expert_TLK: Num[np.ndarray, "..."], shape: RouterShape, where: str) -> Bool[np.ndarray, "T"]:
     """Returns which tokens' routes are known; raises TraceError, naming ``where`` and the row, for what cannot be."""
     _check_axes(expert_TLK, shape, where)
     unknown_TLK = expert_TLK == UNKNOWN
@@ -39,7 +39,7 @@ def check_experts(expert_TLK: Integer[np.ndarray, "T L K"], shape: RouterShape, 
     return np.asarray(known_T)
 
 
-def _check_axes(expert_TLK: Integer[np.ndarray, "T L K"], shape: RouterShape, where: str) -> None:
+def _check_axes(expert_TLK: Num[np.ndarray, "..."], shape: RouterShape, where: str) -> None:
     if not np.issubdtype(expert_TLK.dtype, np.integer):
         raise TraceError(f"{where} has the type {expert_TLK.dtype}: want whole numbers, the experts' ids")
     if expert_TLK.ndim != 3:
@@ -94,7 +94,7 @@ class Ranked:
 
 def rank(
     expert_TLK: Integer[np.ndarray, "T L K"],
-    weight_TLK: Float32[np.ndarray, "T L K"],
+    weight_TLK: Num[np.ndarray, "..."],
     known_T: Bool[np.ndarray, "T"],
     where: str,
 ) -> Ranked:
