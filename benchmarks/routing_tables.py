@@ -59,7 +59,13 @@ def texts() -> str:
         for name, each in domains.items()
     ]
     total = [f"{sum(each[part] for each in domains.values()):,}" for part in ("documents", "tokens")]
-    return table(["domain", "stands for", "documents", "tokens"], [*body, ["**all**", "", *total]])
+    found = about()
+    stated = (
+        f"Model `{found['model_hash'][:12]}`, tokenizer `{found['tokenizer_hash'][:12]}` (SHA-256), measured with the "
+        f"program of commit `{found['provenance']['commit'][:7]}` on {found['provenance']['date']}."
+    )
+    held = table(["domain", "stands for", "documents", "tokens"], [*body, ["**all**", "", *total]])
+    return f"{held}\n\n{stated}"
 
 
 def repetition() -> str:
