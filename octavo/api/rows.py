@@ -4,6 +4,7 @@ import numpy as np
 
 from octavo.config import ModelConfig
 from octavo.engine.request import RoutingRows
+from octavo.engine.transfer import HostRouting
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
@@ -12,43 +13,38 @@ class Rows:
     """Gathers rows of one prompt or output in order; ``count`` of them so far."""
 
     def __init__(self, config: ModelConfig, *, logits: bool) -> None:
-        chosen = (0, config.num_layers, config.num_experts_per_tok)
-        self._empty = RoutingRows(
-            0,
-            np.empty(chosen, np.int16),
-            np.empty(chosen, np.float32),
-            np.empty((0, config.num_layers, config.num_experts), np.float32) if logits else None,
-        )
+        self._config = config
+        self._logits = logits
         self._parts: list[RoutingRows] = []
         self.count = 0
 
     def add(self, rows: RoutingRows) -> None:
         """Takes in the rows that follow."""
         self._parts.append(rows)
-        self.count += len(rows.expert_TLK)
+        self.count += rows.count
 
     def pad(self, length: int) -> None:
         """Fills up to ``length`` tokens with rows of tokens that nobody read: experts -1, weights and logits 0."""
-        missing = length - self.count
-        if missing <= 0:
-            return
-        _, layers, k = self._empty.expert_TLK.shape
-        logits = self._empty.logits_TLE
-        self.add(
-            RoutingRows(
-                self.count,
-                np.full((missing, layers, k), -1, np.int16),
-                np.zeros((missing, layers, k), np.float32),
-                None if logits is None else np.zeros((missing, *logits.shape[1:]), np.float32),
-            )
-        )
+        if (missing := length - self.count) > 0:
+            self.add(self._nobodys(missing))
 
     def take(self) -> Arrays:
         """Experts, weights and logits of the rows since the last call; logits are None where they were not wanted."""
-        parts, self._parts = [self._empty, *self._parts], []
-        logits = [part.logits_TLE for part in parts if part.logits_TLE is not None]
+        parts, self._parts = self._parts or [self._nobodys(0)], []
+        experts, weights, logits = zip(*(part.arrays() for part in parts), strict=True)
         return (
-            np.concatenate([part.expert_TLK for part in parts]),
-            np.concatenate([part.weight_TLK for part in parts]),
-            np.concatenate(logits) if logits else None,
+            np.concatenate(experts),
+            np.concatenate(weights),
+            np.concatenate([part for part in logits if part is not None]) if self._logits else None,
         )
+
+    def _nobodys(self, count: int) -> RoutingRows:
+        config = self._config
+        chosen = (count, config.num_layers, config.num_experts_per_tok)
+        scored = (count, config.num_layers, config.num_experts)
+        host = HostRouting(
+            np.full(chosen, -1, np.int16),
+            np.zeros(chosen, np.float32),
+            np.zeros(scored, np.float32) if self._logits else None,
+        )
+        return RoutingRows(self.count, host, slice(0, count), self._logits)

@@ -13,7 +13,7 @@ from octavo.engine.request import FinishReason, Group, Progress, Request, Routin
 from octavo.engine.runner import Runner
 from octavo.engine.sampler import Choice, Sampler, read_logprobs, seed_of
 from octavo.engine.scheduler import Chunk, Scheduler
-from octavo.engine.transfer import HostRouting, Transfer
+from octavo.engine.transfer import Transfer
 from octavo.errors import ConfigError, RequestError
 from octavo.model import Output, Transformer
 
@@ -118,12 +118,12 @@ class Engine:
 
     def _send(self, output: Output, chunks: tuple[Chunk, ...]) -> Transfer | None:
         """Sends the routings to the host where a request wants them."""
-        wanted = {
-            (params.routing, params.router_logits) for chunk in chunks for params in [chunk.sequence.request.params]
-        }
-        if wanted == {(False, False)}:
-            return None
-        return self.runner.send(output, logits=any(logits for _, logits in wanted))
+        routing = logits = False
+        for chunk in chunks:
+            params = chunk.sequence.group.request.params
+            routing |= params.routing
+            logits |= params.router_logits
+        return self.runner.carrier.send(output.routings, logits=logits) if routing else None
 
     def _judge(self, output: Output, chunks: tuple[Chunk, ...]) -> tuple[dict[int, Choice], dict[int, Scores]]:
         """Chooses a token for each chunk that samples and scores the prompts that want it; by the chunk's number."""
@@ -153,7 +153,7 @@ class Engine:
         scores: dict[int, Scores],
     ) -> list[Progress]:
         """Writes down what the step did, ends what is at its end, and says it."""
-        host = None if transfer is None else transfer.arrived()
+        host = None if transfer is None else self.runner.carrier.settle(transfer)
         said = []
         row = 0
         for number, chunk in enumerate(chunks):
@@ -232,7 +232,7 @@ def _score(logits_RV: Tensor, chunk: Chunk) -> Scores:
     return tuple(found)
 
 
-def _rows(host: HostRouting | None, chunk: Chunk, row: int) -> RoutingRows | None:
+def _rows(host: Transfer | None, chunk: Chunk, row: int) -> RoutingRows | None:
     """The chunk's routing rows that were not handed out before; its tokens begin at ``row`` of the batch."""
     params = chunk.sequence.request.params
     if host is None or not params.routing:
@@ -244,4 +244,4 @@ def _rows(host: HostRouting | None, chunk: Chunk, row: int) -> RoutingRows | Non
     if start >= end:
         return None
     held = slice(row + start - chunk.start, row + chunk.count)
-    return RoutingRows(start, *host.rows(held, logits=params.router_logits))
+    return RoutingRows(start, host, held, params.router_logits)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Int16
 
 from octavo.engine.params import SamplingParams
+from octavo.engine.transfer import HostRouting, Transfer
 
 FinishReason = Literal["stop", "length", "abort", "error"]
 
@@ -85,12 +85,24 @@ class TokenLogprobs:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRows:
-    """How positions ``start``, ``start`` + 1, ... of one sequence were routed in each of L layers, in rank order."""
+    """How positions ``start``, ``start`` + 1, ... of one sequence were routed in each of L layers, in rank order.
+
+    They are the tokens ``held`` of a step's routings, which may still be under way: to look at them is to wait.
+    """
 
     start: int
-    expert_TLK: Int16[np.ndarray, "T L K"]
-    weight_TLK: Float32[np.ndarray, "T L K"]
-    logits_TLE: Float32[np.ndarray, "T L E"] | None
+    source: HostRouting | Transfer
+    held: slice
+    logits: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many positions."""
+        return int(self.held.stop - self.held.start)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Experts [T, L, K], weights [T, L, K] and, where they are wanted, logits [T, L, E]."""
+        return self.source.rows(self.held, logits=self.logits)
 
 
 @dataclass(frozen=True, slots=True)

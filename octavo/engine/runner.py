@@ -4,7 +4,7 @@ import torch
 
 from octavo.batch import Batch
 from octavo.cache import KVCache
-from octavo.engine.transfer import Transfer
+from octavo.engine.transfer import Carrier
 from octavo.model import Output, Transformer
 
 
@@ -15,7 +15,7 @@ class Runner:
         self.model = model
         self.cache = cache
         self.device = cache.key_LPBGH.device
-        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self.carrier = Carrier(self.device)
 
     @torch.inference_mode()
     def forward(self, batch: Batch, fresh_pages: tuple[int, ...]) -> Output:
@@ -24,7 +24,3 @@ class Runner:
             self.cache.clear(torch.tensor(fresh_pages, device=self.device))
         output: Output = self.model(batch, self.cache)
         return output
-
-    def send(self, output: Output, *, logits: bool) -> Transfer:
-        """Sends the routings of a forward to the host, and waits for nothing."""
-        return Transfer(output.routings, logits=logits, stream=self._stream)

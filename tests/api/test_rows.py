@@ -6,13 +6,13 @@ import pytest
 from octavo.api.rows import Rows
 from octavo.config import mini
 from octavo.engine.request import RoutingRows
+from octavo.engine.transfer import HostRouting
 
 
 def rows_of(start: int, count: int, *, logits: bool) -> RoutingRows:
     expert = np.arange(start, start + count, dtype=np.int16)[:, None, None] + np.zeros((count, 8, 2), np.int16)
-    return RoutingRows(
-        start, expert, expert.astype(np.float32) / 2, np.ones((count, 8, 8), np.float32) if logits else None
-    )
+    router = np.ones((count, 8, 8), np.float32) if logits else None
+    return RoutingRows(start, HostRouting(expert, expert.astype(np.float32) / 2, router), slice(0, count), logits)
 
 
 @pytest.mark.parametrize("logits", [False, True])

@@ -79,7 +79,7 @@ class Served:
             self.ends[index] = (progress.finish_reason, progress.stop_reason)
         if progress.routing is not None:
             start = progress.routing.start
-            for offset, pair in enumerate(zip(progress.routing.expert_TLK, progress.routing.weight_TLK, strict=True)):
+            for offset, pair in enumerate(zip(*progress.routing.arrays()[:2], strict=True)):
                 position = start + offset
                 # Prompt positions belong to the request, the others to the output.
                 key = (-1 if position < num_prompt else index, position)
