@@ -33,6 +33,10 @@ def train(
     tensorboard: Annotated[
         bool, Option("--tensorboard", metavar=SWITCH, help="Draw curves for TensorBoard too.")
     ] = False,
+    trace: Annotated[
+        Path | None, Option(metavar="RUN.route", help="Record which experts read each token into this trace.")
+    ] = None,
+    trace_every: Annotated[int, Option(metavar="N", min=1, help="Record the last forward of every Nth step.")] = 100,
     steps: Annotated[
         int | None, Option(metavar="N", min=1, help="Steps in all, in place of the recipe's tokens.")
     ] = None,
@@ -66,7 +70,10 @@ def train(
     }
     config = training_run.changed(load_recipe(recipe), steps=steps, **changes)
     place = training_run.Place(corpus=corpus, output=output or Path("runs", recipe.stem), device=device)
-    finished = training_run.run(config, place, resume=resume, workers=workers, draw_curves=tensorboard)
+    with training_run.recording(config, trace, every=trace_every, resume=resume) as on_forward:
+        finished = training_run.run(
+            config, place, resume=resume, workers=workers, draw_curves=tensorboard, on_forward=on_forward
+        )
     if json:
         print_json(finished.document())
     else:

@@ -21,7 +21,7 @@ from octavo.cli.sizes import short
 from octavo.training.config import TrainConfig
 from octavo.training.metrics import StepReport
 from octavo.training.snapshot import complete
-from octavo.training.train import OnStep, Trained, train
+from octavo.training.train import OnForward, OnStep, Trained, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,27 @@ def changed(config: TrainConfig, *, steps: int | None, **changes: Any) -> TrainC
     return config if steps is None else dataclasses.replace(config, tokens=steps * config.batch_tokens)
 
 
-def run(config: TrainConfig, place: Place, *, resume: bool, workers: int, draw_curves: bool) -> Finished:
+@contextmanager
+def recording(config: TrainConfig, folder: Path | None, *, every: int, resume: bool) -> Iterator[OnForward | None]:
+    """What the run's forwards go to: a trace where one is wanted."""
+    if folder is None:
+        yield None
+        return
+    from octavo.collect.steps import recorded_steps
+
+    with recorded_steps(folder, config, every=every, resume=resume) as on_forward:
+        yield on_forward
+
+
+def run(
+    config: TrainConfig,
+    place: Place,
+    *,
+    resume: bool,
+    workers: int,
+    draw_curves: bool,
+    on_forward: OnForward | None = None,
+) -> Finished:
     """Trains, telling how it goes on stderr, and writes the model as a Hugging Face folder into the output."""
     device = choose_device(place.device)
     reports: list[StepReport] = []
@@ -84,6 +104,7 @@ def run(config: TrainConfig, place: Place, *, resume: bool, workers: int, draw_c
                 resume=resume,
                 device=device,
                 on_step=tell,
+                on_forward=on_forward,
                 draw_curves=draw_curves,
                 workers=workers,
             )

@@ -16,11 +16,11 @@ import torch
 from octavo.errors import ConfigError
 from octavo.model import Transformer
 from octavo.ops import GROUPED, REFERENCE
-from octavo.routing import Routing
 from octavo.training import snapshot
 from octavo.training.config import Phase, TrainConfig
 from octavo.training.corpus import shards
 from octavo.training.evaluate import Evaluation, evaluate
+from octavo.training.forward import Forward, forward_of
 from octavo.training.metrics import Journal, StepReport, draw, tensorboard
 from octavo.training.objective import objective
 from octavo.training.optimizer import Optimizer, rate_at
@@ -30,7 +30,7 @@ from octavo.training.snapshot import Snapshot
 from octavo.training.tokens import CHAT, Encoder, TokenShard, tokenise
 
 OnStep = Callable[[StepReport], None]
-OnRoutings = Callable[[int, tuple[Routing, ...]], None]
+OnForward = Callable[[Forward], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def train(
     resume: bool = False,
     device: str | torch.device | None = None,
     on_step: OnStep | None = None,
-    on_routings: OnRoutings | None = None,
+    on_forward: OnForward | None = None,
     draw_curves: bool = False,
     workers: int = 1,
     token_folder: Path | None = None,
@@ -59,7 +59,7 @@ def train(
 
     Every file of the train and validation splits is read, checked and tokenised before the first step, by ``workers``
     processes, into ``token_folder`` (by default in ``output``). ``on_step`` is called with each StepReport,
-    ``on_routings`` with each step's number and the routings of its last forward, one a layer, on the device. With
+    ``on_forward`` with the last Forward of each step, its routings on the device. With
     ``resume`` the run goes on from its newest complete checkpoint, or begins when there is none.
 
     Raises CorpusError for bad text, ConfigError for settings that do not fit it or ``output``, CheckpointError when a
@@ -77,7 +77,7 @@ def train(
     validation = None
     run.progress.start()
     while run.step < config.steps:
-        run.advance(on_routings)
+        run.advance(on_forward)
         last = run.step == config.steps
         validate = last or run.step % config.validate_every == 0
         save = last or run.step % config.checkpoint_every == 0
@@ -125,7 +125,7 @@ class Run:
         """The packer of the phase that the next step belongs to."""
         return self.packers[self.config.phase_at(self.step)]
 
-    def advance(self, on_routings: OnRoutings | None) -> None:
+    def advance(self, on_forward: OnForward | None) -> None:
         """One optimizer step over ``accumulate`` forwards; waits for nothing on the device."""
         packer, count = self.packer, self.config.accumulate
         if self.step and packer is not self.packers[self.config.phase_at(self.step - 1)]:
@@ -148,8 +148,8 @@ class Run:
         self.step += 1
         measured = Measured(self.step, began, loss, cross_entropy, balance, z, norm)
         self.progress.add(measured, load_LE, num_tokens=tokens, num_seen=seen)
-        if on_routings is not None:
-            on_routings(self.step, found.routings)
+        if on_forward is not None:
+            on_forward(forward_of(self.step, packed, packer, found.routings))
 
     def stop_if_not_a_number(self) -> None:
         """Raises TrainingStopped, naming the batch, when a step since the last report went wrong."""

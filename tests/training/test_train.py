@@ -39,14 +39,14 @@ def test_a_run_learns_reports_and_saves(tiny, corpus, tmp_path, changes):
         assert reports[-1].expert_share_LE is None
 
 
-def test_routings_go_to_whoever_asks(tiny, corpus, tmp_path):
+def test_forwards_go_to_whoever_asks(tiny, corpus, tmp_path):
     seen = []
     train(
         tiny(tokens=512),
         corpus=corpus,
         output=tmp_path / "run",
         device="cpu",
-        on_routings=lambda step, routings: seen.append((step, [r.expert_TK.shape for r in routings])),
+        on_forward=lambda forward: seen.append((forward.step, [r.expert_TK.shape for r in forward.routings])),
     )
     assert seen == [(step, [(256, 2), (256, 2)]) for step in (1, 2)]
 
