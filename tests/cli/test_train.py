@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from octavo.analysis.store import RouteTrace
 from octavo.checkpoint import open_folder
 from tests.cli.conftest import PROSE, Run
 
@@ -53,6 +54,19 @@ def test_a_recipe_becomes_a_model_folder(octavo: Run, recipe: Path, corpus: Path
     assert {"poems", "prose", "mean"} <= {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
     assert open_folder(tmp_path / "run" / "model").config.num_experts == 4
     assert (tmp_path / "run" / "model" / "tokenizer.json").is_file()
+
+
+def test_a_run_can_record_its_own_routing(octavo: Run, recipe: Path, corpus: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "run.route"
+    call = ("train", recipe, "--corpus", corpus, "--device", "cpu", "--trace", trace, "--trace-every", 2)
+    done = octavo(*call, "--output", tmp_path / "run")
+    assert done.exit_code == 0, done.stderr
+    found = RouteTrace.open(trace)
+    assert found.domains == ("poems", "prose")
+    assert {each.name.split()[0] for each in found.documents()} == {"00000002", "00000004"}
+    again = octavo(*call, "--output", tmp_path / "other")
+    assert again.exit_code == 2
+    assert "holds a trace: go on with --resume" in again.stderr
 
 
 def test_json_is_all_that_stands_on_stdout(octavo: Run, recipe: Path, corpus: Path, tmp_path: Path) -> None:
