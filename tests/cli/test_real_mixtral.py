@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import mistral_common
+import numpy as np
 import pytest
 
 from octavo.analysis.accumulators import Accumulators
@@ -102,6 +103,22 @@ def test_domains_grow_apart_with_depth(mixtral: Accumulators) -> None:
 def test_the_busiest_expert_is_an_eighth_to_a_third_above_the_mean_at_layer_15(mixtral: Accumulators) -> None:
     found = values(of(mixtral, "load", measure=["max-violation"]), layer=15)
     assert [round(each, 2) for each in found] == [0.17, 0.29, 0.12, 0.33, 0.19]
+
+
+def test_published_pairs_of_layers_are_of_the_same_rank(mixtral: Accumulators) -> None:
+    # What the script that counted them zips: first with first and second with second, over the same tokens.
+    published = json.loads(COUNTS.read_text())["counts"]
+    for domain in mixtral.domains:
+        rank_LKE = mixtral.table("rank", [domain])
+        for pair, (before, after) in enumerate(((0, 1), (1, 2))):
+            both, first = (
+                np.array(published[domain][name][pair])
+                for name in ("cross_layer_same_rank", "cross_layer_first_choice")
+            )
+            assert np.array_equal(both.sum(axis=1), rank_LKE[before].sum(axis=0))
+            assert np.array_equal(both.sum(axis=0), rank_LKE[after].sum(axis=0))
+            assert np.array_equal(first.sum(axis=1), rank_LKE[before, 0])
+            assert np.array_equal(first.sum(axis=0), rank_LKE[after, 0])
 
 
 def test_what_needs_order_or_pairs_is_refused(mixtral: Accumulators) -> None:

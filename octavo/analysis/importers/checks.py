@@ -15,6 +15,7 @@ from octavo.errors import TraceError
 UNKNOWN = -1
 # How far the sum of a row of weights may be from 1, or of probabilities: what bfloat16 rounds away.
 SUM_TOLERANCE = 2e-2
+LARGEST_ID = 1 << 31
 
 
 def check_experts(expert_TLK: Num[np.ndarray, "..."], shape: RouterShape, where: str) -> Bool[np.ndarray, "T"]:
@@ -80,6 +81,21 @@ def _check_repeats(
             f"{where}: token {token}, layer {shape.layers[layer]}: experts {expert_TLK[token, layer].tolist()}: want "
             f"{shape.k} different ones; record again"
         )
+
+
+def check_ids(token_T: Num[np.ndarray, "..."], where: str, *, vocab_size: int | None = None) -> None:
+    """Raises TraceError for what is no token id, or is none of a vocabulary of ``vocab_size``."""
+    if token_T.ndim != 1 or not np.issubdtype(token_T.dtype, np.integer):
+        raise TraceError(
+            f"{where}: token ids of shape {list(token_T.shape)} and type {token_T.dtype}: want whole numbers"
+        )
+    if not token_T.size:
+        return
+    least, most = int(token_T.min()), int(token_T.max())
+    if least < 0 or most >= LARGEST_ID:
+        raise TraceError(f"{where}: token id {least if least < 0 else most}: want ids from 0 to {LARGEST_ID - 1:,}")
+    if vocab_size is not None and most >= vocab_size:
+        raise TraceError(f"{where}: token id {most}, the tokenizer has {vocab_size}: give the model's own tokenizer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

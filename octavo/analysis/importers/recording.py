@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int16, Integer, UInt16
 
 from octavo.analysis.chunk import Flag, Phase
-from octavo.analysis.importers.checks import UNKNOWN, check_experts, rank
+from octavo.analysis.importers.checks import UNKNOWN, check_experts, check_ids, rank
 from octavo.analysis.importers.shape import RouterShape
 from octavo.analysis.manifest import TraceManifest
 from octavo.analysis.store import DocumentRoutes
@@ -160,10 +160,12 @@ def _padded(array: np.ndarray, num_tokens: int, start: int, filler: int) -> np.n
 def _token_T(answer: Answer) -> Integer[np.ndarray, "T"] | None:
     if answer.prompt_ids is None or (answer.output_ids is None and answer.num_output):
         return None
-    ids = np.asarray([*answer.prompt_ids, *(answer.output_ids or ())], dtype=np.int64)
-    if (ids < 0).any():
-        raise TraceError(f"{answer.where}: token id {int(ids.min())}: want ids from 0 on")
-    return ids
+    ids = (*answer.prompt_ids, *(answer.output_ids or ()))
+    if any(abs(each) > 1 << 62 for each in ids):
+        raise TraceError(f"{answer.where}: token id {max(ids, key=abs)}: no vocabulary is so large")
+    token_T = np.array(ids, dtype=np.int64)
+    check_ids(token_T, answer.where)
+    return token_T
 
 
 def recording_of(

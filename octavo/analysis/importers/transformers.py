@@ -17,7 +17,7 @@ from jaxtyping import Float32, Integer
 
 from octavo.analysis.chunk import Flag
 from octavo.analysis.importers.arrays import Array, array_of, read_arrays, take
-from octavo.analysis.importers.checks import are_probabilities
+from octavo.analysis.importers.checks import are_probabilities, check_ids
 from octavo.analysis.importers.recording import Marks, Recording, named_after
 from octavo.analysis.importers.shape import RouterShape
 from octavo.analysis.store import DocumentRoutes
@@ -69,12 +69,13 @@ def from_router_logits(
     ``router_logits`` is what the model's output has under that name: torch tensors, arrays or lists, one for each MoE
     layer. Raises TraceError for shapes that disagree, numbers that are not finite, and probabilities in their place.
     """
-    token_BS = np.atleast_2d(array_of(input_ids, "input_ids")).astype(np.int64)
+    token_BS = np.atleast_2d(array_of(input_ids, "input_ids"))
     mask_BS = (
         np.ones(token_BS.shape, bool) if attention_mask is None else array_of(attention_mask, "attention_mask") != 0
     )
     if mask_BS.shape != token_BS.shape:
         raise TraceError(f"attention_mask has the shape {list(mask_BS.shape)}, input_ids {list(token_BS.shape)}")
+    check_ids(token_BS[mask_BS], "input_ids")
     if len(router_logits) != len(shape.layers):
         raise TraceError(
             f"router_logits has {len(router_logits)} layers, the model {len(shape.layers)} MoE layers: check the model"
@@ -123,7 +124,7 @@ class Sequences:
             name=name,
             source=name,
             expert_TLK=order_TLE[:, :, :k].astype(np.int16),
-            token_T=token_T,
+            token_T=token_T.astype(np.int64),
             flag_T=flag_T if self.marks is None else flag_T | self.marks.flag_T(token_T),
             weight_TLK=raised_TLK / raised_TLK.sum(axis=2, keepdims=True),
             logits_TLE=logits_TLE,

@@ -49,7 +49,8 @@ def _from_json(path: Path) -> Iterator[Answer]:
         for place, choice in enumerate(choices):
             output = ids_of(choice.get("token_ids"), where)
             # The usage is that of all choices together.
-            alone = usage.get("completion_tokens") if len(choices) == 1 else None  # type: ignore[union-attr]
+            fits = num_output is not None and len(output_rows) in (num_output - 1, num_output)
+    alone = prompt_rows is None and num_prompt is not None and fits and num_prompt > 1
             yield _answer(
                 f"{where}, choice {place}",
                 name=f"{answer.get('id', where)}/{place}",
@@ -133,6 +134,8 @@ def _answer(
         num_prompt = len(prompt_rows)
     if many and num_prompt is None:
         raise TraceError(f"{where}: several answers to one prompt of unknown length: add its prompt_token_ids")
+    # Rows that fit the output and cannot fit the whole text are the output's: the prompt's were not given.
+    alone = prompt_rows is None and None not in counts and len(output_rows) + 1 < sum(counts)  # type: ignore[arg-type]
     weight = [each for each in weights if each is not None and len(each)]
     return Answer(
         where=where,
@@ -143,5 +146,6 @@ def _answer(
         output_ids=tokens[1],
         num_prompt=num_prompt,
         num_output=num_output,
+        start=num_prompt if alone and num_prompt else 0,
         first_row=num_prompt if place and num_prompt else 0,
     )

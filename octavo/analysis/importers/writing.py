@@ -6,6 +6,7 @@ from pathlib import Path
 
 from octavo.analysis.accumulators import Accumulators, save
 from octavo.analysis.importers import olmoe, sglang, transformers, vllm
+from octavo.analysis.importers.checks import check_ids
 from octavo.analysis.importers.recording import Marks, Recording, join
 from octavo.analysis.importers.shape import RouterShape
 from octavo.analysis.store import TraceWriter
@@ -63,6 +64,9 @@ def write(recording: Recording, folder: Path, *, words: Words | None = None) -> 
     manifest = recording.manifest()
     if words is not None:
         manifest = replace(manifest, vocab_size=len(words.pieces))
+        for document in recording.documents:
+            if document.token_T is not None:
+                check_ids(document.token_T, document.source, vocab_size=len(words.pieces))
     with TraceWriter(folder, manifest) as writer:
         for document in recording.documents:
             writer.add(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from octavo.analysis.importers.checks import are_probabilities, check_experts, rank
+from octavo.analysis.importers.checks import are_probabilities, check_experts, check_ids, rank
 from octavo.analysis.importers.shape import RouterShape
 from octavo.errors import TraceError
 
@@ -102,3 +102,15 @@ def test_probabilities_are_told_from_logits() -> None:
     assert not are_probabilities(logits[:0])
     # Sigmoid scores lie between 0 and 1 too, but do not sum to 1.
     assert not are_probabilities(1 / (1 + np.exp(-logits)))
+
+
+def test_ids_are_those_of_a_vocabulary() -> None:
+    check_ids(np.array([0, 5]), "x", vocab_size=6)
+    check_ids(np.array([], np.int64), "x")
+    for wrong, message in (([-1], "token id -1"), ([5, 1 << 40], "token id 1099511627776: want ids from 0")):
+        with pytest.raises(TraceError, match=message):
+            check_ids(np.array(wrong), "x")
+    with pytest.raises(TraceError, match="x: token id 6, the tokenizer has 6: give the model's own tokenizer"):
+        check_ids(np.array([6]), "x", vocab_size=6)
+    with pytest.raises(TraceError, match="want whole numbers"):
+        check_ids(np.array([1.5]), "x")

@@ -95,6 +95,8 @@ def test_answers_without_rows_or_with_ids_below_zero_are_refused() -> None:
         )
     with pytest.raises(TraceError, match="token id -3"):
         document_of(replace(ANSWER, prompt_ids=(1, -3)), SHAPE, domain="d", marks=None)
+    with pytest.raises(TraceError, match="no vocabulary is so large"):
+        document_of(replace(ANSWER, prompt_ids=(1, 10**30)), SHAPE, domain="d", marks=None)
     with pytest.raises(TraceError, match="no answers of x to import"):
         recording_of([], SHAPE, source="x", domain="d", marks=None)
 

@@ -82,6 +82,8 @@ def test_logits_that_do_not_fit_are_refused() -> None:
         from_router_logits([*logits[:2], logits[2][:79]], IDS, SHAPE, domain="d")
     with pytest.raises(TraceError, match="not finite"):
         from_router_logits([*logits[:2], logits[2] * torch.inf], IDS, SHAPE, domain="d")
+    with pytest.raises(TraceError, match="input_ids: token id -100"):
+        from_router_logits(logits, torch.where(IDS[0, 0] == IDS, -100, IDS), SHAPE, domain="d")
     with pytest.raises(TraceError, match="attention_mask has the shape"):
         from_router_logits(logits, IDS, SHAPE, attention_mask=torch.ones(2, 41), domain="d")
     with pytest.raises(TraceError, match="no token that is not padding"):

@@ -62,6 +62,14 @@ def test_prompt_and_output_stand_together_since_022(tmp_path: Path) -> None:
     assert np.array_equal(document.expert_TLK[:6], whole)
 
 
+def test_a_prompt_whose_rows_were_not_given_is_missing(tmp_path: Path) -> None:
+    choice = {"routed_experts": rows(2).tolist(), "token_ids": [8, 9, 2], "prompt_token_ids": [1, 5, 6, 7]}
+    (document,) = read_file(answered(tmp_path, {"choices": [choice]}), SHAPE).documents
+    unread = Flag.MISSING | Flag.CACHED
+    assert document.flag_T is not None and document.flag_T.tolist() == [unread] * 4 + [0, 0, Flag.MISSING]
+    assert np.array_equal(document.expert_TLK[4:6], rows(2))
+
+
 def test_several_answers_to_one_prompt_count_it_once(tmp_path: Path) -> None:
     choices = [{"routed_experts": npy(rows(5, seed)), "token_ids": [8, 2]} for seed in (0, 1)]
     path = answered(tmp_path, {"choices": choices, "prompt_token_ids": [1, 5, 6, 7]})

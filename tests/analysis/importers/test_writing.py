@@ -75,6 +75,10 @@ def test_nothing_is_written_of_what_cannot_be_imported(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match=r"bad\.npy.*expert 8"):
         import_files([good, bad], "vllm", tmp_path / "x.route", shape=SHAPE)
     assert not (tmp_path / "x.route").exists()
+    np.savez(tmp_path / "ids.npz", routed_experts=rows(4), token_ids=np.array([1, 2, 3, 4]))
+    with pytest.raises(TraceError, match=r"ids\.npz: token id 4, the tokenizer has 4"):
+        import_files([tmp_path / "ids.npz"], "vllm", tmp_path / "x.route", shape=SHAPE, words=WORDS)
+    assert not (tmp_path / "x.route").exists()
     with pytest.raises(TraceError, match="ids alone do not say"):
         import_files([good], "vllm", tmp_path / "x.route")
     with pytest.raises(TraceError, match="no importer for 'csv'"):
