@@ -49,8 +49,7 @@ def _from_json(path: Path) -> Iterator[Answer]:
         for place, choice in enumerate(choices):
             output = ids_of(choice.get("token_ids"), where)
             # The usage is that of all choices together.
-            fits = num_output is not None and len(output_rows) in (num_output - 1, num_output)
-    alone = prompt_rows is None and num_prompt is not None and fits and num_prompt > 1
+            alone = usage.get("completion_tokens") if len(choices) == 1 else None  # type: ignore[union-attr]
             yield _answer(
                 f"{where}, choice {place}",
                 name=f"{answer.get('id', where)}/{place}",
@@ -135,7 +134,8 @@ def _answer(
     if many and num_prompt is None:
         raise TraceError(f"{where}: several answers to one prompt of unknown length: add its prompt_token_ids")
     # Rows that fit the output and cannot fit the whole text are the output's: the prompt's were not given.
-    alone = prompt_rows is None and None not in counts and len(output_rows) + 1 < sum(counts)  # type: ignore[arg-type]
+    fits = num_output is not None and len(output_rows) in (num_output - 1, num_output)
+    alone = prompt_rows is None and num_prompt is not None and fits and num_prompt > 1
     weight = [each for each in weights if each is not None and len(each)]
     return Answer(
         where=where,
