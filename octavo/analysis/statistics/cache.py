@@ -65,7 +65,7 @@ def cache(
     found: dict[str, Ratios] = {policy: Ratios() for policy in policies}
     mixed: dict[str, Ratios] = {policy: Ratios() for policy in policies if policy != "static"}
     halving = Halving()
-    for chunk, stream in streams(source, selection, max_tokens):
+    for chunk, stream in streams(source, selection, max_tokens, shared=game.shared):
         group, played = group_of(chunk.domain, by), game.stream(stream)
         asked_SX, half_S = game.asked_SX(played), halving.half_S(chunk)
         if mixed:

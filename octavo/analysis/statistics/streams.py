@@ -9,17 +9,22 @@ from octavo.analysis.selection import Selection
 from octavo.analysis.source import TraceSource
 from octavo.analysis.statistics.eviction import Stream
 
-PIECE = 1 << 14  # tokens of the documents that are played at a time: what a play holds grows with them
+PIECE = 1 << 14  # tokens of the documents that are played at a time, fewer where there are many experts:
+CELLS = 1 << 24  # what a play holds grows with the steps, the caches and the experts of each
 
 
-def streams(source: TraceSource, selection: Selection, max_tokens: int | None = None) -> Iterator[tuple[Chunk, Stream]]:
+def streams(
+    source: TraceSource, selection: Selection, max_tokens: int | None = None, *, shared: bool = False
+) -> Iterator[tuple[Chunk, Stream]]:
     """Yields whole documents with a cache for each layer; a document none of whose tokens counts asks for nothing.
 
-    ``max_tokens`` leaves out the documents that begin after so many tokens of their domain.
+    ``shared`` says that one cache will serve all layers, which takes more room. ``max_tokens`` leaves out the documents
+    that begin after so many tokens of their domain.
     """
     domains, layers = selection.domains_of(source), selection.layers_of(source.manifest)
+    cells = len(layers) * source.manifest.num_experts * (len(layers) if shared else 1)
     begun: dict[str, int] = {}
-    for chunk in source.chunks(domains=domains, layers=layers, max_tokens=PIECE):
+    for chunk in source.chunks(domains=domains, layers=layers, max_tokens=max(1, min(PIECE, CELLS // cells))):
         keep_T = selection.token_T(chunk)
         if max_tokens is not None:
             before = begun.get(chunk.domain, 0)

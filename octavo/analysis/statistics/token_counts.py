@@ -18,6 +18,7 @@ from octavo.errors import TraceError
 
 TARGETS = ("input", "predicted", "next")
 CHOICES = ("first", "either")
+MOST_CELLS = 1 << 29  # of a table: 4 GiB
 Expert: TypeAlias = Integer[np.ndarray, "L T K"]
 
 
@@ -87,12 +88,20 @@ class _Table:
         self.row_V[fresh] = np.arange(len(self.ids), len(self.ids) + len(fresh))
         self.ids += fresh.tolist()
         if len(self.ids) > (had := self.count_LRHE.shape[1]):
-            grown = np.zeros((self.num_layers, 2 * len(self.ids), 2, self.num_experts), np.int64)
+            self._expect_room(len(self.ids))
+            grown = np.zeros((self.num_layers, len(self.ids) * 5 // 4, 2, self.num_experts), np.int64)
             grown[:, :had] = self.count_LRHE
             self.count_LRHE = grown
         row_T = np.zeros(len(id_T), np.int64)
         row_T[keep_T] = self.row_V[counted_T]
         return row_T
+
+    def _expect_room(self, rows: int) -> None:
+        if (cells := self.num_layers * rows * 2 * self.num_experts) > MOST_CELLS:
+            raise TraceError(
+                f"counts of {rows:,} ids in {self.num_layers} layers of {self.num_experts} experts take "
+                f"{cells * 8 / 2**30:.0f} GiB: choose fewer layers"
+            )
 
     def add(self, row_T: Int64[np.ndarray, "T"], half_T: Integer[np.ndarray, "T"], expert_LTK: Expert) -> None:
         """Counts every rank that is given."""

@@ -1,5 +1,7 @@
 """What caches are asked for: the tokens that count, document by document."""
 
+import pytest
+
 from octavo.analysis.selection import Selection
 from octavo.analysis.statistics.streams import streams
 from tests.analysis.synthetic import MemoryTrace, document
@@ -23,3 +25,10 @@ def test_documents_that_begin_too_late_are_left_out() -> None:
     trace = MemoryTrace([document([(0, 1)] * 4, name=name) for name in "abc"])
     ((_, stream),) = streams(trace, Selection(), max_tokens=5)
     assert stream.start_S1.tolist() == [0, 4, 8, 8]
+
+
+def test_fewer_tokens_at_a_time_are_played_by_more_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octavo.analysis.statistics.streams.CELLS", 64)
+    trace = MemoryTrace([document([[(0, 1), (2, 3)]] * 2, name=name) for name in "abcd"])
+    assert len(list(streams(trace, Selection()))) == 2
+    assert len(list(streams(trace, Selection(), shared=True))) == 4

@@ -107,3 +107,9 @@ def test_first_choices_want_known_ranks() -> None:
     assert len(token_counts(trace, choice="either").id_X) == 3
     with pytest.raises(TraceError, match="nobody knows which expert came first"):
         token_counts(trace)
+
+
+def test_a_table_too_large_for_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octavo.analysis.statistics.token_counts.MOST_CELLS", 40)
+    with pytest.raises(TraceError, match="choose fewer layers"):
+        token_counts(TRACE)
