@@ -58,7 +58,8 @@ LINE = 0.145  # inches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure: ``caption`` says what was counted, on how much, and what chance would give.
+    """One figure: ``caption`` says what was counted, on how much, and what chance would give; ``marks`` what lines and
+    points mean, which a table has none of.
 
     ``draw`` fills a sheet of ``width`` times ``height`` inches. ``table`` makes the cells of its LaTeX table, headings
     first, where that is to be another than the rows as they are. ``outlines`` says that letters in an SVG have to stand
@@ -68,6 +69,7 @@ class Figure:
     name: str
     title: str
     caption: str
+    marks: str = ""
     rows: Sequence[Row]
     draw: Callable[[Sheet], None]
     width: float = 7.0
@@ -97,7 +99,7 @@ class Figure:
 
     def _save_picture(self, path: Path) -> None:
         matplotlib, sheet_class = drawing()
-        lines = textwrap.wrap(self.caption, width=int(self.width * 19.5))
+        lines = textwrap.wrap(f"{self.caption} {self.marks}".strip(), width=int(self.width * 19.5))
         below = LINE * (len(lines) + 1)
         with matplotlib.rc_context({**STYLE, "svg.fonttype": "path" if self.outlines else "none"}):
             sheet = sheet_class(figsize=(self.width, self.height + below), layout="constrained", dpi=DPI)

@@ -39,11 +39,12 @@ def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = (), compa
         name="table-5",
         title="Neighbours that go to the same expert",
         caption=(
-            f"Share of pairs of neighbouring tokens that repeat an expert, {tokens_counted(rows, 'pairs')} a domain. "
+            f"Share of pairs of neighbouring tokens that repeat an expert, in per cent, "
+            f"{tokens_counted(rows, 'pairs')} a domain; even chance gives {' and '.join(percent(each) + ' %' for each in _uniform(rows))}."
+        ),
+        marks=(
             "Lines: 95 % intervals over documents. Small bars: what independent tokens with the observed frequencies "
-            "would give; dashed: what even chance would give "
-            f"({', '.join(percent(each) + ' %' for each in _uniform(rows))})."
-            + (f" Open marks: {compared_with}." if compared else "")
+            "would give. Dashed: even chance." + (f" Open marks: {compared_with}." if compared else "")
         ),
         rows=rows,
         draw=draw,

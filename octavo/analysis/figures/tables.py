@@ -1,6 +1,7 @@
 """A figure's rows as CSV, as JSON with what was counted, and as a LaTeX table."""
 
 import csv
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,16 +54,16 @@ def write_latex(path: Path, cells: Cells, *, name: str, caption: str) -> None:
     headings, *body = cells
     numeric = [all(_is_number(each[column]) for each in body) for column in range(len(headings))]
     columns = "".join("r" if each else "l" for each in numeric)
-    lines = [" & ".join(map(latex, each)) + r" \\" for each in cells]
+    lines = [" & ".join(map(latex, each)) + r" \\" for each in body]
     text = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering\small",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        lines[0],
+        *_headings(headings),
         r"\midrule",
-        *lines[1:],
+        *lines,
         r"\bottomrule",
         r"\end{tabular}",
         rf"\caption{{{latex(caption)}}}",
@@ -70,6 +71,21 @@ def write_latex(path: Path, cells: Cells, *, name: str, caption: str) -> None:
         r"\end{table}",
     ]
     path.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def _headings(headings: Sequence[str]) -> list[str]:
+    """The heading lines: headings of the form "group, column" have their groups above them."""
+    first, *others = headings
+    if not others or not all(", " in each for each in others):
+        return [" & ".join(map(latex, headings)) + r" \\"]
+    above, rules, column = [latex(first)], [], 2
+    for group, held in itertools.groupby(each.split(", ", 1)[0] for each in others):
+        many = len(list(held))
+        above.append(rf"\multicolumn{{{many}}}{{c}}{{{latex(group)}}}")
+        rules.append(rf"\cmidrule(lr){{{column}-{column + many - 1}}}")
+        column += many
+    below = ["", *(latex(each.split(", ", 1)[1]) for each in others)]
+    return [" & ".join(above) + r" \\", "".join(rules), " & ".join(below) + r" \\"]
 
 
 def latex(text: str) -> str:

@@ -47,7 +47,7 @@ def test_the_table_is_drawn_with_its_nulls_and_beside_others(tmp_path: Path) -> 
     made = repetition_table(rows, compared=[{**each, "domain": "domain 1"} for each in of_the_paper()[:6]])
     text = svg_of(made, tmp_path)
     assert "domain 2" in text and "layer 1" in text and "First or second choice" in text
-    assert "12.5 %, 46.4 %" in made.caption and "396 pairs" in made.caption
+    assert "12.5 % and 46.4 %" in made.caption and "396 pairs" in made.caption
     made.save(tmp_path / "x.tex")
     assert "Even chance & 12.5" in (tmp_path / "x.tex").read_text()
 

@@ -36,6 +36,17 @@ def test_latex_sets_any_text_as_it_is(tmp_path: Path) -> None:
     assert latex("a\\b{c}$^~#") == r"a\textbackslash{}b\{c\}\$\textasciicircum{}\textasciitilde{}\#"
 
 
+def test_latex_puts_groups_of_columns_above_them(tmp_path: Path) -> None:
+    cells = [["", "First, layer 0", "First, layer 7", "Either, layer 0"], ["arxiv", "1.0", "2.0", "3.0"]]
+    write_latex(tmp_path / "x.tex", cells, name="x", caption="c")
+    lines = (tmp_path / "x.tex").read_text().splitlines()
+    assert lines[5:8] == [
+        r" & \multicolumn{2}{c}{First} & \multicolumn{1}{c}{Either} \\",
+        r"\cmidrule(lr){2-3}\cmidrule(lr){4-4}",
+        r" & layer 0 & layer 7 & layer 0 \\",
+    ]
+
+
 def test_columns_that_no_row_fills_are_left_out_and_numbers_stand_to_the_right() -> None:
     cells = cells_of(ROWS)
     assert cells[0] == ["domain", "layer", "value", "null_uniform", "lo", "hi", "n"]
