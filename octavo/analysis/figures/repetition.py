@@ -39,8 +39,9 @@ def repetition_table(rows: Sequence[Row], *, compared: Sequence[Row] = (), compa
         name="table-5",
         title="Neighbours that go to the same expert",
         caption=(
-            f"Share of pairs of neighbouring tokens that repeat an expert, in per cent, "
-            f"{tokens_counted(rows, 'pairs')} a domain; even chance gives {' and '.join(percent(each) + ' %' for each in _uniform(rows))}."
+            "Share of pairs of neighbouring tokens that repeat an expert, in per cent, "
+            f"{tokens_counted(rows, 'pairs')} a domain; even chance gives "
+            f"{' and '.join(percent(each) + ' %' for each in _uniform(rows))}."
         ),
         marks=(
             "Lines: 95 % intervals over documents. Small bars: what independent tokens with the observed frequencies "
