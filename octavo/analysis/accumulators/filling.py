@@ -146,14 +146,18 @@ def expect_ids(chunk: Chunk, manifest: TraceManifest) -> None:
         raise TraceError(f"token id {chunk.token_T.max()} in a chunk: want ids below {V}, the model's vocabulary")
 
 
-def count_vocabulary(vocabulary_LVKE: Table, chunk: Chunk, selection: Selection) -> None:
+def count_vocabulary(vocabulary_LVKE: Table, chunk: Chunk, selection: Selection, coding: RouteCoding) -> None:
     """Adds the tokens of a chunk to the vocabulary, in place."""
-    assert chunk.token_T is not None, "ids are looked at before they are counted"
+    assert chunk.token_T is not None and chunk.code_LT is not None, "both are looked at before they are counted"
     _, _, K, E = vocabulary_LVKE.shape
-    keep_T = selection.token_T(chunk)
-    place_TK = chunk.token_T[keep_T].astype(np.int64)[:, None] * (K * E) + np.arange(0, K * E, E)
-    for vocabulary_VKE, expert_TK in zip(vocabulary_LVKE, chunk.expert_LTK[:, keep_T], strict=True):
-        flat, number_N = vocabulary_VKE.reshape(-1), (place_TK + expert_TK).ravel()
+    rows_T = np.flatnonzero(selection.token_T(chunk))
+    # In order of their ids, tokens that are counted together stand together in memory: several times as fast.
+    rows_T = rows_T[np.argsort(chunk.token_T[rows_T], kind="stable")]
+    start_T = chunk.token_T[rows_T].astype(np.int64) * (K * E)
+    place_KC = (coding.expert_CK().astype(np.int64) + np.arange(0, K * E, E)).T
+    for vocabulary_VKE, code_T in zip(vocabulary_LVKE, chunk.code_LT, strict=True):
+        flat, route_T = vocabulary_VKE.reshape(-1), code_T[rows_T]
+        number_N = np.concatenate([start_T + place_C[route_T] for place_C in place_KC])
         if len(number_N) * MANY < len(flat):  # few tokens: cheaper one by one than a pass over the whole vocabulary
             np.add.at(flat, number_N, 1)
         else:

@@ -107,7 +107,7 @@ class Accumulators:
         for name, table in chunk_tables(chunk, self.selection, self.contents, self.coding, room).items():
             room[name] += table
         if "vocabulary" in everywhere:
-            count_vocabulary(everywhere["vocabulary"], chunk, self.selection)
+            count_vocabulary(everywhere["vocabulary"], chunk, self.selection, self.coding)
         self.documents.setdefault(chunk.domain, set()).update(chunk.document_S.tolist())
         self._sign(chunk)
 
