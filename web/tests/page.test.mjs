@@ -142,6 +142,7 @@ test('two runs stand beside each other, and tokens that go elsewhere are framed'
   assert.ok((await tab.$$('#course path.other')).length > 0);
   await tab.selectOption('.choose label:nth-of-type(2) select', { label: 'two' });
   assert.equal((await tab.$$('.differs')).length, 0);
+  assert.match(await tab.textContent('#more'), /Other first choices than in “one”.+layer 2: 9 %/s);
   assert.deepEqual(seen.trouble, []);
   await tab.close();
 });

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from octavo import __version__
 from octavo.analysis.accumulators import Accumulators
+from octavo.analysis.report.comparison import compare_runs
 from octavo.analysis.report.embedding import fill_template
 from octavo.analysis.report.opening import told
 from octavo.analysis.report.run import REPLICATES, Tell, Told, describe_run
@@ -41,18 +42,22 @@ def write_report(
     if not given:
         raise TraceError("no trace to report on: give one, or several of one kind to compare")
     runs = _distinct([each if isinstance(each, Told) else told(each) for each in given])
-    strings = Strings()
+    strings, intervals = Strings(), intervals or Intervals(replicates=REPLICATES)
     described = [
         describe_run(
             each,
             strings,
             selection=selection or _own_selection(each),
-            intervals=intervals or Intervals(replicates=REPLICATES),
+            intervals=intervals,
             room=ROOM // len(runs),
             tell=tell or _say_nothing,
         )
         for each in runs
     ]
+    for each, page in zip(runs[1:], described[1:], strict=True):
+        pages, left_out = compare_runs(runs[0], each, selection=selection or Selection(), intervals=intervals)
+        page["courses"] = pages + page["courses"]
+        page["facts"] += left_out
     named = title or " and ".join(run["name"] for run in described)
     document = {
         "format": FORMAT,

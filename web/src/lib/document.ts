@@ -81,6 +81,7 @@ export interface Course {
   title: string;
   meaning: string;
   unit: 'share' | 'number' | 'bits' | 'nats';
+  against?: string; // the other trace, where the statistic compares two
   lines: Line[];
 }
 

@@ -1,6 +1,8 @@
 // Numbers and tokens as people read them.
 
 export const count = (value: number): string => value.toLocaleString('en');
+/** A number of things: 1 layer, 2 layers. */
+export const many = (value: number, thing: string): string => `${count(value)} ${thing}${value === 1 ? '' : 's'}`;
 export const percent = (value: number, digits = 1): string => (Number.isFinite(value) ? `${(100 * value).toFixed(digits)} %` : '–');
 export const bare = (value: number, digits = 1): string => (Number.isFinite(value) ? (100 * value).toFixed(digits) : '–');
 export const plain = (value: number, digits = 3): string => (Number.isFinite(value) ? value.toFixed(digits) : '–');
