@@ -72,6 +72,8 @@ def test_python_in_a_document_runs(name: str, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_in_a_document_prints_what_is_shown(name: str, tmp_path: Path) -> None:
     width = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    # Commands are typed at the root of the project, but what they write is not to stay there.
+    (tmp_path / "octavo").symlink_to(ROOT / "octavo")
     for language, text, runs in blocks(name):
         for command, shown in commands(text) if language == "console" and runs else ():
             program, *arguments = shlex.split(command)
