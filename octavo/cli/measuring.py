@@ -54,9 +54,20 @@ def selection_of(source: Source, flags: CountFlags) -> Selection:
 
 
 def intervals_of(source: Source, replicates: int | None, level: float, seed: int) -> Intervals | None:
-    """The intervals asked for; of counts, what they hold, unless none are wanted."""
-    if isinstance(source, Accumulators) and replicates is None and not source.contents.replicates:
-        return None
+    """The intervals asked for; of counts, what they hold, unless none are wanted.
+
+    Raises RequestError where counts were asked for other draws than those that were made when they were counted.
+    """
+    if isinstance(source, Accumulators) and replicates != 0:
+        held = source.contents
+        if replicates is None and not held.replicates:
+            return None
+        if replicates not in (None, held.replicates) or seed not in (0, held.seed):
+            raise RequestError(
+                f"these counts hold {held.replicates} replicates of seed {held.seed}, drawn as they were counted: "
+                "leave out --replicates and --seed, or ask for --replicates 0"
+            )
+        return Intervals(replicates=held.replicates, level=level, seed=held.seed)
     wanted = REPLICATES if replicates is None else replicates
     return Intervals(replicates=wanted, level=level, seed=seed) if wanted else None
 
@@ -135,7 +146,7 @@ def show(screen: Screen, name: str, rows: Sequence[Row]) -> None:
     same = {key: rows[0][key] for key in keys if len(rows) > 1 and all(row.get(key) == rows[0][key] for row in rows)}
     stated = [f"{key} {_cell(value)}" for key, value in same.items() if value is not None]
     results = [each for each in RESULTS if any(row.get(each) is not None for row in rows)]
-    left = [key for key in keys if key not in same] or keys[:1]
+    left = [key for key in keys if key not in same and any(row.get(key) is not None for row in rows)] or keys[:1]
     table = figures(left[0], *left[1:], *(SHOWN.get(each, each) for each in results))
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in (*left, *results)))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.statistics import CATALOGUE, Intervals, Row, Selection, Statistic
 from octavo.analysis.statistics.rows import row
 from octavo.cli import measuring
@@ -97,6 +98,25 @@ def test_what_is_the_same_in_all_rows_stands_above_them(capsys: pytest.CaptureFi
     assert lines[1].split() == ["lag", "value", "n"]
     assert lines[3].split() == ["1", "0.2500", "1,234"]
     assert lines[4].split() == ["2", "–", "1,234"]
+
+
+def test_counts_have_the_draws_they_were_made_with() -> None:
+    counts = Accumulators.over(TRACE, contents=Contents(replicates=50, seed=3))
+    assert measuring.intervals_of(counts, None, 0.9, 0) == Intervals(replicates=50, level=0.9, seed=3)
+    assert measuring.intervals_of(counts, 0, 0.95, 5) is None
+    for replicates, seed in ((1000, 0), (None, 5)):
+        with pytest.raises(RequestError, match="these counts hold 50 replicates of seed 3"):
+            measuring.intervals_of(counts, replicates, 0.95, seed)
+    bare = Accumulators.over(TRACE)
+    assert measuring.intervals_of(bare, None, 0.95, 0) is None
+    with pytest.raises(RequestError, match="hold 0 replicates"):
+        measuring.intervals_of(bare, 10, 0.95, 0)
+    assert measuring.intervals_of(TRACE, None, 0.95, 5) == Intervals(seed=5)
+
+
+def test_a_key_that_no_row_has_takes_no_column(capsys: pytest.CaptureFixture[str]) -> None:
+    measuring.show(open_screen(), "x", [row(value=1.0, n=1, domain="a", expert=None)])
+    assert capsys.readouterr().out.splitlines()[1].split() == ["domain", "value", "n"]
 
 
 def test_no_rows_are_said(capsys: pytest.CaptureFixture[str]) -> None:

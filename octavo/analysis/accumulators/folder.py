@@ -78,7 +78,11 @@ def load(folder: Path) -> Accumulators:
         raise TraceError(f"{folder / FOLDER} has no counts: want those that 'octavo trace --stats-only' writes")
     counts = load_shard(folder, ranks[0], manifest)
     for rank in ranks[1:]:
-        counts.merge(load_shard(folder, rank, manifest))
+        shard = load_shard(folder, rank, manifest)
+        try:
+            counts.merge(shard)
+        except TraceError as error:
+            raise TraceError(f"{_path(folder, rank)}: {error}") from None
     counts.words = read_words(folder).pieces
     return counts
 
