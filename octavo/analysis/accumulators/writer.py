@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class CountsWriter:
         if waiting := self._waiting.pop(domain, []):
             self.counts.add(chunk_of(waiting, self.manifest))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "CountsWriter":
         return self
 
     def __exit__(

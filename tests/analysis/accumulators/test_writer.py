@@ -71,7 +71,7 @@ def test_a_run_that_stopped_goes_on_and_counts_nothing_twice(tmp_path: Path) -> 
 
 
 def test_counts_are_on_the_disk_before_the_end(tmp_path: Path) -> None:
-    with CountsWriter(tmp_path, MANIFEST, flush_seconds=0) as into:
+    with CountsWriter(tmp_path, MANIFEST, flush_seconds=0.0) as into:
         into.add(DOCUMENTS[0])
         assert load(tmp_path).num_tokens == 30
 
@@ -101,7 +101,7 @@ def test_another_run_or_other_contents_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_document_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    with pytest.raises(TraceError, match=message), CountsWriter(tmp_path, MANIFEST, flush_seconds=0) as into:
+    with pytest.raises(TraceError, match=message), CountsWriter(tmp_path, MANIFEST, flush_seconds=0.0) as into:
         into.add(replace(DOCUMENTS[0], **change))
 
 
