@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from octavo.engine.params import SamplingParams
-from octavo.engine.transfer import HostRouting, Transfer
 
 FinishReason = Literal["stop", "length", "abort", "error"]
 
@@ -83,6 +82,13 @@ class TokenLogprobs:
     rank: int
 
 
+class StepRouting(Protocol):
+    """The routings of one step, on the host or on their way to it."""
+
+    def rows(self, held: slice, *, logits: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Experts [T, L, K], weights [T, L, K] and, when wanted, logits [T, L, E] of some of the tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoutingRows:
     """How positions ``start``, ``start`` + 1, ... of one sequence were routed in each of L layers, in rank order.
@@ -91,7 +97,7 @@ class RoutingRows:
     """
 
     start: int
-    source: HostRouting | Transfer
+    source: StepRouting
     held: slice
     logits: bool = False
 
