@@ -11,6 +11,7 @@ import torch
 from octavo.analysis.manifest import FILE
 from octavo.api.opening import find_model
 from octavo.cli.escaping import escape_line
+from octavo.cli.exits import complain
 from octavo.cli.flags import ModelFlags
 from octavo.cli.models import open_llm
 from octavo.cli.progress import token_bar
@@ -63,8 +64,12 @@ def run(wishes: Wishes, model: str, loading: ModelFlags, *, output: Path, overwr
     )
     if not crew.leads:
         return trace(llm, job, output, crew=crew)
-    with token_bar(f"tracing with {model}") as tell:
-        return trace(llm, job, output, crew=crew, tell=tell)
+    try:
+        with token_bar(f"tracing with {model}") as tell:
+            return trace(llm, job, output, crew=crew, tell=tell)
+    except KeyboardInterrupt:
+        complain(f"interrupted: what was traced is in {output}, the same command goes on from there")
+        raise
 
 
 def on_own_gpu(loading: ModelFlags, crew: Crew) -> ModelFlags:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from octavo.analysis.accumulators import load
-from octavo.analysis.store import RouteTrace
+from octavo.analysis.store import RouteTrace, TraceWriter
 from tests.cli.conftest import PROSE, Process, Run
 
 
@@ -88,6 +88,27 @@ def test_a_trace_can_be_begun_anew(octavo: Run, folder: Path, texts: Path, tmp_p
     done = octavo("trace", texts, "--model", folder, "-o", output, "--context", 32, "--overwrite")
     assert done.exit_code == 0, done.stderr
     assert RouteTrace.open(output).manifest.context == 32
+
+
+def test_an_interrupted_trace_says_how_it_goes_on(
+    octavo: Run, folder: Path, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, whole = tmp_path / "run.route", TraceWriter.add
+    call = ("trace", texts, "--model", folder, "-o", output, "--json")
+
+    def stop(self: TraceWriter, document: object) -> None:
+        if self.done:
+            raise KeyboardInterrupt
+        whole(self, document)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TraceWriter, "add", stop)
+    done = octavo(*call)
+    assert done.exit_code == 130
+    assert f"what was traced is in {output}, the same command goes on" in done.stderr
+    assert len(RouteTrace.open(output).documents()) == 1
+    monkeypatch.setattr(TraceWriter, "add", whole)
+    told = json.loads(octavo(*call).stdout)
+    assert (told["fresh_documents"], told["documents"]) == (3, 4)
 
 
 def test_overwrite_touches_nothing_but_traces(octavo: Run, folder: Path, texts: Path, tmp_path: Path) -> None:
