@@ -13,8 +13,9 @@ from octavo.errors import TraceError
 FILE = "manifest.json"
 FORMAT = "octavo-route"
 VERSION = 1
-# A first weight of two that sum to 1 lies between 0.5 and 1: 256 steps, the ends included.
-HALF_STEP = 0.5 / 255
+# A first weight of two that sum to 1 lies between 0.5 and 1, in 200 steps. The 256 of a byte would cost more than a
+# byte, since nothing would be left to compress.
+HALF_STEP = 0.0025
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

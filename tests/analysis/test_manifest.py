@@ -1,7 +1,7 @@
 """The manifest comes back as it was written, and whatever is not a manifest is refused by name."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
     manifest = replace(MANIFEST, has_weights=True, logits_step=0.0625, settings={"sizes": [1, 2]})
     manifest.write(tmp_path)
     assert TraceManifest.read(tmp_path) == manifest
-    assert json.loads((tmp_path / "manifest.json").read_text())["weight_step"] == 0.5 / 255
+    assert json.loads((tmp_path / "manifest.json").read_text())["weight_step"] == 0.0025
     assert [each.name for each in tmp_path.iterdir()] == ["manifest.json"]
 
 
@@ -68,7 +68,7 @@ def said_of(**fields: object) -> str:
         (said_of(layers=[0.5]), r"layers is \[0.5\]"),
         (said_of(layers=[0], num_experts="8"), "num_experts is '8'"),
         (said_of(layers=[0], settings=[]), r"settings is \[\]"),
-        (said_of(layers=[0], has_weights=True, weight_step=0.1), r"weight_step is 0.1, want 0.0019"),
+        (said_of(layers=[0], has_weights=True, weight_step=0.1), r"weight_step is 0.1, want 0.0025"),
         (said_of(layers=[0], logits_step=-1.0), "logits_step is -1.0"),
     ],
 )
@@ -88,3 +88,8 @@ def test_a_folder_without_one_is_no_trace(tmp_path: Path) -> None:
 def test_layers_are_rising_and_different(layers: tuple[int, ...]) -> None:
     with pytest.raises(TraceError, match="layers are"):
         TraceManifest(num_experts=8, num_experts_per_tok=2, layers=layers)
+
+
+def test_the_page_of_the_format_tells_of_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "trace-format.md").read_text(encoding="utf-8")
+    assert [each.name for each in fields(TraceManifest) if f"`{each.name}`" not in page] == []

@@ -86,7 +86,7 @@ def chunk_of_rows(table: Any, documents: Sequence[Any], wanted: Wanted, *, path:
         expert_LTK=expert_LTK,
         code_LT=code_LT,
         token_T=_plain(table, "token_id") if wanted.manifest.has_tokens else None,
-        weight_LTK=_weights(table, wanted) if wanted.weights else None,
+        weight_LTK=_weights(table, wanted, where) if wanted.weights else None,
         logits_LTE=_logits(table, wanted) if wanted.logits else None,
         nll_T=nll_T,
         prediction_T=_plain(table, "pred_id") if wanted.predictions else None,
@@ -184,14 +184,17 @@ def _plain(table: Any, name: str) -> Any:
     return table[name].combine_chunks().to_numpy()
 
 
-def _weights(table: Any, wanted: Wanted) -> Float32[np.ndarray, "L T K"]:
+def _weights(table: Any, wanted: Wanted, where: Place) -> Float32[np.ndarray, "L T K"]:
     manifest = wanted.manifest
     shape = (table.num_rows, manifest.num_experts_per_tok)
     weight_LTK = np.empty((len(wanted.layers), *shape), np.float32)
-    for weight_TK, layer in zip(weight_LTK, wanted.layers, strict=True):
-        column = table[f"w{layer}"].combine_chunks()
+    for place, layer in enumerate(wanted.layers):
+        weight_TK, column = weight_LTK[place], table[f"w{layer}"].combine_chunks()
         if (step := manifest.weight_step) is not None:
-            weight_TK[:, 0] = _values(column, shape[:1]) * np.float32(step) + np.float32(0.5)
+            steps_T = _values(column, shape[:1])
+            if steps_T.max(initial=0) > (most := round(0.5 / step)):
+                raise where.wrong(place, int(steps_T.argmax()), f"{steps_T.max()} is no weight of 0 to {most} steps")
+            weight_TK[:, 0] = steps_T * np.float32(step) + np.float32(0.5)
             weight_TK[:, 1] = 1 - weight_TK[:, 0]
         else:
             weight_TK[:] = _values(column, shape, weight_dtype(manifest))

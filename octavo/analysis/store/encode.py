@@ -127,7 +127,7 @@ def _weights(document: DocumentRoutes, manifest: TraceManifest, known_T: Any) ->
             f"{document.named}: token {token} has the weights {weight_LTK[layer, token].tolist()} in layer "
             f"{manifest.layers[layer]}, want the larger first and a sum of 1; or set exact_weights in the manifest"
         )
-    steps_LT = np.rint((np.where(known_T, first_LT, 0.5) - 0.5) / step).clip(0, 255).astype(np.uint8)
+    steps_LT = np.rint((np.where(known_T, first_LT, 0.5) - 0.5) / step).clip(0, round(0.5 / step)).astype(np.uint8)
     mask = None if known_T.all() else ~known_T
     return [arrow().array(steps_T, mask=mask) for steps_T in steps_LT]
 

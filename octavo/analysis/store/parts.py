@@ -77,7 +77,7 @@ def damaged(path: Path, error: Exception) -> TraceError:
 
 def first_line(error: Exception) -> str:
     """What an error says, on one line and without a final stop."""
-    text = str(error) or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.strip().splitlines()[0].rstrip(".")
 
 

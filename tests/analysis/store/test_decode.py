@@ -50,7 +50,7 @@ def test_every_column_comes_back(num_experts: int, k: int, tmp_path: Path) -> No
     assert chunk.weight_LTK is not None and chunk.logits_LTE is not None and chunk.nll_T is not None
     assert np.array_equal(chunk.expert_LTK.swapaxes(0, 1)[known_T], given.expert_TLK[known_T])
     assert (chunk.expert_LTK[:, 5] == 0).all()
-    assert np.abs(chunk.weight_LTK.swapaxes(0, 1) - given.weight_TLK)[known_T].max() < 0.001
+    assert np.abs(chunk.weight_LTK.swapaxes(0, 1) - given.weight_TLK)[known_T].max() < 0.00126
     assert np.abs(chunk.logits_LTE.swapaxes(0, 1) - given.logits_TLE)[known_T].max() < 0.005
     assert np.isnan(chunk.weight_LTK[:, 5]).all() and np.isnan(chunk.logits_LTE[:, 5]).all()
     assert np.isnan(chunk.nll_T).tolist() == [False] * 39 + [True]
@@ -129,6 +129,13 @@ def test_ids_are_checked_where_there_is_no_code(tmp_path: Path, ids: bytes) -> N
     rewrite(parts_of(folder)[0], set_cell("r0", 7, ids))
     with pytest.raises(TraceError, match=r"layer 0, row 7: \[0, 1, 2, 3, 4, 5, 6, (6|64)\] is no choice of 8"):
         read_everything(folder)
+
+
+def test_a_weight_beyond_its_steps_is_named(tmp_path: Path) -> None:
+    folder = written(tmp_path / "x.route", [routed(8, 2)])
+    rewrite(parts_of(folder)[0], set_cell("w1", 4, 201))
+    with pytest.raises(TraceError, match="layer 1, row 4: 201 is no weight of 0 to 200 steps"):
+        list(RouteTrace.open(folder).chunks(weights=True))
 
 
 def cast(name: str, kind: Any) -> Callable[[pa.Table], pa.Table]:

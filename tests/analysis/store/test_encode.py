@@ -19,7 +19,7 @@ def test_a_document_becomes_rows() -> None:
     one = document(ROUTES, tokens=[7, 8, 9], nll_T=np.array([1, 2, np.nan]), weight_TLK=WEIGHTS)
     rows = table_of(one, 42, manifest_of([one], layers=(3, 15))).to_pylist()
     about = {"doc_id": 42, "pos": 0, "token_id": 7, "phase": 0, "flags": 0, "nll": 1.0}
-    assert rows[0] == about | {"r3": 29, "r15": 1, "w3": 0, "w15": 255}
+    assert rows[0] == about | {"r3": 29, "r15": 1, "w3": 0, "w15": 200}
     assert rows[2]["nll"] is None
     assert [row["r15"] for row in rows] == [1, 8, 56]
 
