@@ -39,7 +39,8 @@ def test_a_swapped_step_is_the_one_that_the_model_calls() -> None:
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("ops", [CPU, INVARIANT, GROUPED], ids=["CPU", "INVARIANT", "GROUPED"])
 def test_every_set_of_ops_gives_the_reference_logits(ops: object, tied: bool, tokens: int) -> None:
-    if ops is GROUPED and not torch.cuda.is_available():
+    if ops is GROUPED:
+        # FlashAttention reads bfloat16 on a GPU only; its own test compares it there.
         ops = replace(GROUPED, packed_attention=REFERENCE.packed_attention)
     config = replace(TINY, tie_embeddings=tied, vocab_size=40000)
     plain = Transformer(config).init_weights(std=0.1)
