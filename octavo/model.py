@@ -187,8 +187,8 @@ class Transformer(nn.Module):
         return Output(self.ops.linear(x_RD, self.head_VD), routings)
 
     @property
-    def head_VD(self) -> Tensor:
-        """The output matrix; the embeddings themselves when they are tied."""
+    def head_VD(self) -> Any:
+        """The output matrix as the ops read it; the embeddings themselves when they are tied."""
         return self.tok_embeddings.weight if self.output is None else self.output.weight
 
     def trunk(
