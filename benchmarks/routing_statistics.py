@@ -4,6 +4,8 @@ Makes a synthetic trace of the shape of Mixtral-8x7B (32 layers, 2 of 8 experts,
 as often as the paper says, refuses to time when the one pass disagrees with a plain loop, and writes one JSON object
 with its provenance to standard output.
 
+The report's seconds are those of a whole page, words, intervals and all.
+
     python benchmarks/routing_statistics.py --tokens 1000000 --long-tokens 100000000
 """
 
@@ -26,6 +28,7 @@ from octavo.analysis.accumulators import Accumulators, Contents
 from octavo.analysis.chunk import Chunk, Flag
 from octavo.analysis.codes import RouteCoding
 from octavo.analysis.manifest import TraceManifest
+from octavo.analysis.report import write_report
 from octavo.analysis.statistics.assignment_share import assignment_share
 from octavo.analysis.statistics.load import load
 from octavo.analysis.statistics.repetition import repetition
@@ -142,6 +145,7 @@ def measure_pass(tokens: int, repeats: int) -> dict[str, Any]:
         with TraceWriter(folder, MANIFEST) as writer:
             for document in documents(tokens):
                 writer.add(document)
+            writer.write_vocabulary([f" {token:x}".encode() for token in range(VOCABULARY)], {0})
         wrote = time.perf_counter() - began
         size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
         trace = RouteTrace.open(folder)
@@ -149,9 +153,14 @@ def measure_pass(tokens: int, repeats: int) -> dict[str, Any]:
         loads = [os.getloadavg()[0]]
         seconds = sorted(one_pass(folder)[0] for _ in range(repeats))
         read = sorted(reading(folder) for _ in range(repeats))
+        began = time.perf_counter()
+        page = write_report(RouteTrace.open(folder), Path(place) / "report.html")
+        reported, page_bytes = time.perf_counter() - began, page.stat().st_size
         loads.append(os.getloadavg()[0])
     return {
         "tokens": tokens,
+        "report_seconds": reported,
+        "report_bytes": page_bytes,
         "tokens_per_second": tokens / seconds[len(seconds) // 2],
         "seconds": seconds,
         "reading_seconds": read,
