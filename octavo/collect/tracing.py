@@ -193,10 +193,10 @@ def expect_same(output: Path, manifest: TraceManifest) -> None:
         if before.get(name) != now.get(name):
             how = "was not there" if name not in before else "is missing now" if name not in now else "has changed"
             raise TraceError(
-                f"{output} was begun with other texts: {name} {how}; put it back, or trace into another folder"
+                f"{output} was begun with other texts: {name} {how}; put it back, or begin anew with --overwrite"
             )
     if difference := there.contradiction(manifest):
-        raise TraceError(f"{output} was begun otherwise: {difference}; put it back, or trace into another folder")
+        raise TraceError(f"{output} was begun otherwise: {difference}; put it back, or begin anew with --overwrite")
 
 
 def new_recorder(llm: LLM, manifest: TraceManifest, add: Callable[[DocumentRoutes], object]) -> Recorder:
