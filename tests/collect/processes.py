@@ -6,7 +6,6 @@ Every run is a child of its own, so that nothing survives of it but its files.
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,19 +16,7 @@ from octavo.analysis.store import TraceWriter, writer
 from octavo.collect.crew import muster
 from octavo.collect.tracing import Job, trace
 from tests.collect.conftest import open_llm
-
-
-def started(work: Callable[[], None]) -> int:
-    """Runs ``work`` in a child and returns its process id."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-        os._exit(0)
-    except BaseException as error:
-        print(f"child: {error!r}", file=sys.stderr, flush=True)
-        os._exit(1)
+from tests.training.killing import started
 
 
 def ended(children: list[int]) -> list[int]:
