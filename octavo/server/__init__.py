@@ -1,1 +1,1 @@
-"""The server: text and tokens over HTTP at the front, the engine in a process of its own behind it."""
+"""The server: HTTP in front, and behind it a process of its own that runs the model."""
