@@ -2,12 +2,12 @@
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
+from octavo.api.drafting import Drafter, Message
 from octavo.api.drafts import RequestDraft
 from octavo.api.opening import open_model
 from octavo.api.outputs import CompletionDelta, RequestOutput, ScoreOutput
@@ -15,12 +15,10 @@ from octavo.api.prompts import Prompt, PromptType, read_conversations, read_prom
 from octavo.engine.config import EngineConfig
 from octavo.engine.engine import Engine
 from octavo.engine.params import SamplingParams
-from octavo.engine.request import Request
 from octavo.errors import ConfigError, OctavoError, RequestError
 from octavo.model import Transformer
-from octavo.tokenizer import StreamDecoder, Tokenizer
+from octavo.tokenizer import Tokenizer
 
-Message = Mapping[str, Any]
 Params = SamplingParams | Sequence[SamplingParams] | None
 
 
@@ -100,7 +98,7 @@ class LLM:
         self.config = model.config
         self.tokenizer = tokenizer
         self.engine = Engine(model, config)
-        self._eos_token_ids = eos_token_ids
+        self._drafter = Drafter(config=model.config, tokenizer=tokenizer, eos_token_ids=eos_token_ids)
         self._names = itertools.count()
         self._open: dict[str, RequestDraft] = {}
 
@@ -117,7 +115,7 @@ class LLM:
         A prompt is a string, a list of token ids, or a dict with ``prompt`` or ``prompt_token_ids``. One SamplingParams
         serves all of them, a list one each. Raises RequestError for what cannot be served, before anything is computed.
         """
-        return self._complete(self._drafts(read_prompts(prompts, self._encode), sampling_params))
+        return self._complete(self._drafts(read_prompts(prompts, self._drafter.encode), sampling_params))
 
     def chat(
         self,
@@ -132,7 +130,7 @@ class LLM:
         Raises RequestError as ``generate`` does, and where the folder has no chat format.
         """
         read = [
-            self._conversation(conversation, add_generation_prompt=add_generation_prompt, tools=tools)
+            self._drafter.conversation(conversation, add_generation_prompt=add_generation_prompt, tools=tools)
             for conversation in read_conversations(messages)
         ]
         return self._complete(self._drafts(read, sampling_params))
@@ -142,7 +140,7 @@ class LLM:
 
         Raises RequestError as ``generate`` does, at once.
         """
-        (draft,) = self._drafts(read_prompts([prompt], self._encode), sampling_params)
+        (draft,) = self._drafts(read_prompts([prompt], self._drafter.encode), sampling_params)
         return self._stream(draft)
 
     def stream_chat(
@@ -154,7 +152,7 @@ class LLM:
         tools: Sequence[Message] | None = None,
     ) -> Iterator[CompletionDelta]:
         """Replies to one conversation as ``stream`` completes a prompt."""
-        read = self._conversation(messages, add_generation_prompt=add_generation_prompt, tools=tools)
+        read = self._drafter.conversation(messages, add_generation_prompt=add_generation_prompt, tools=tools)
         (draft,) = self._drafts([read], sampling_params)
         return self._stream(draft)
 
@@ -172,20 +170,6 @@ class LLM:
         params = SamplingParams(max_tokens=0, prompt_logprobs=0, routing=routing, router_logits=router_logits)
         return [_scored(place, output) for place, output in enumerate(self.generate(prompts, params))]
 
-    def _encode(self, text: str) -> Sequence[int]:
-        if self.tokenizer is None:
-            raise RequestError("the prompt is text, but this model has no tokenizer: want token ids, or a tokenizer")
-        return self.tokenizer.encode(text)
-
-    def _conversation(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool, tools: Sequence[Message] | None
-    ) -> Prompt:
-        if self.tokenizer is None:
-            raise RequestError("messages were given, but this model has no tokenizer: give token ids to generate")
-        ids = self.tokenizer.encode_chat(messages, add_generation_prompt=add_generation_prompt, tools=tools)
-        # A reply is a text of its own, so the space that some tokenizers put before a text is none of it.
-        return Prompt(self.tokenizer.decode(ids, skip_special_tokens=False), tuple(ids), starts_text=True)
-
     def _drafts(self, prompts: Sequence[Prompt], sampling_params: Params) -> list[RequestDraft]:
         each: Sequence[SamplingParams]
         if sampling_params is None or isinstance(sampling_params, SamplingParams):
@@ -194,38 +178,15 @@ class LLM:
             each = sampling_params
         if len(each) != len(prompts):
             raise RequestError(f"{len(each)} sampling_params for {len(prompts)} prompts: want one, or one for each")
-        drafts = [self._draft(prompt, params) for prompt, params in zip(prompts, each, strict=True)]
-        for place, draft in enumerate(drafts):
+        drafts = []
+        for place, (prompt, params) in enumerate(zip(prompts, each, strict=True)):
             try:
-                if draft.request.params.stop_strings and self.tokenizer is None:
-                    raise RequestError("stop is set, but this model has no tokenizer: use stop_token_ids")
+                draft = self._drafter.draft(str(next(self._names)), prompt, params)
                 self.engine.check(draft.request)
             except RequestError as error:
-                raise RequestError(f"prompt {place}: {error}" if len(drafts) > 1 else str(error)) from None
+                raise RequestError(f"prompt {place}: {error}" if len(prompts) > 1 else str(error)) from None
+            drafts.append(draft)
         return drafts
-
-    def _draft(self, prompt: Prompt, params: SamplingParams) -> RequestDraft:
-        request = Request(
-            request_id=str(next(self._names)),
-            prompt_token_ids=prompt.token_ids,
-            params=params,
-            eos_token_ids=self._eos_token_ids,
-        )
-        tokenizer = self.tokenizer
-
-        def decoder() -> StreamDecoder | None:
-            if tokenizer is None:
-                return None
-            starts = prompt.starts_text or tokenizer.special_ids.issuperset(prompt.token_ids)
-            return tokenizer.stream(skip_special_tokens=params.skip_special_tokens, starts_text=starts)
-
-        return RequestDraft(request, self.config, prompt=prompt.text, spell=self._spell, decoder=decoder)
-
-    def _spell(self, token_id: int) -> str | None:
-        """One token's text; None where the tokenizer has none, as for the ids that pad a model's vocabulary."""
-        if self.tokenizer is None or token_id >= self.tokenizer.vocab_size:
-            return None
-        return self.tokenizer.token_text(token_id) if self.tokenizer.vocabulary.tokens[token_id] else None
 
     def _complete(self, drafts: Sequence[RequestDraft]) -> list[RequestOutput]:
         with self._serving(drafts):

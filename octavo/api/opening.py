@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from octavo.checkpoint import fetch, load_model, open_folder
+from octavo.checkpoint import fetch, load_model, open_folder, read_settings
+from octavo.config import ModelConfig
 from octavo.errors import CheckpointError, ConfigError
 from octavo.model import Transformer
 from octavo.ops import INVARIANT, best
@@ -30,6 +31,15 @@ class Opened:
     model: Transformer
     tokenizer: Tokenizer | None
     eos_token_ids: frozenset[int]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a model's folder says of it without its weights, and its tokenizer where there is one."""
+
+    config: ModelConfig
+    tokenizer: Tokenizer | None
     folder: Path
 
 
@@ -83,6 +93,18 @@ def find_tokenizer(tokenizer: Tokenizer | str | os.PathLike[str] | None, folder:
     if tokenizer is not None:
         return Tokenizer.from_folder(find_model(tokenizer))
     return Tokenizer.from_folder(folder) if has_tokenizer_files(folder) else None
+
+
+def describe_model(
+    model: str | os.PathLike[str] | None,
+    *,
+    tokenizer: Tokenizer | str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+) -> Described:
+    """Reads what is needed to speak for a model that runs elsewhere; raises what ``open_model`` raises."""
+    folder = find_model(model, revision=revision)
+    config = read_settings(folder).config
+    return Described(config=config, tokenizer=find_tokenizer(tokenizer, folder), folder=folder)
 
 
 def open_model(

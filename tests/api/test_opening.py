@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from octavo.api import opening
-from octavo.api.opening import choose_device, choose_dtype, find_model, find_tokenizer, open_model
+from octavo.api.opening import choose_device, choose_dtype, describe_model, find_model, find_tokenizer, open_model
 from octavo.errors import CheckpointError, ConfigError, TokenizerError
 from octavo.ops import INVARIANT, best
 from octavo.tokenizer import Tokenizer
@@ -98,3 +98,15 @@ def test_dtypes_go_by_their_names() -> None:
     for name in ("int8", "float64", torch.float64):
         with pytest.raises(ConfigError, match=r"dtype is '.*(int8|float64)': want auto, float32, bfloat16 or float16"):
             choose_dtype(name, CPU)
+
+
+def test_a_model_is_described_without_its_weights(folder: Path, tmp_path: Path) -> None:
+    light = tmp_path / "light"
+    light.mkdir()
+    for file in folder.iterdir():
+        if file.suffix == ".json":
+            (light / file.name).write_bytes(file.read_bytes())
+    described = describe_model(light)
+    assert described.config.num_experts == 4
+    assert described.tokenizer is not None
+    assert described.folder == light
