@@ -165,7 +165,7 @@ def test_logprobs_are_named_as_vllm_names_them(llm: LLM) -> None:
     )
     for token, named in zip(output.token_ids, output.logprobs, strict=True):
         assert {one.rank for one in named.values()} == {1, 2, named[token].rank}
-        assert llm._spell(token) == named[token].decoded_token
+        assert llm._drafter.spell(token) == named[token].decoded_token
     assert result.prompt_logprobs is not None
     assert result.prompt_logprobs[0] is None
     assert [next(iter(named)) for named in result.prompt_logprobs[1:] if named] == result.prompt_token_ids[1:]
