@@ -1,10 +1,12 @@
 """The engine: requests in, one step at a time, token ids out."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from octavo.cache import KVCache
-from octavo.engine.admission import check_request
+from octavo.engine.admission import Bounds, check_request
 from octavo.engine.batching import build
 from octavo.engine.blocks import BlockPool
 from octavo.engine.capacity import num_pages
@@ -22,15 +24,20 @@ ROWS_SCORED_AT_ONCE = 256
 # The logprobs of a chunk's prompt tokens; None when the logits were not finite.
 Scores = tuple[TokenLogprobs, ...] | None
 
+# Looks on at each step, between the forward and the choices: what was read, before it is written down, and what came.
+Watch = Callable[[tuple[Chunk, ...], Output], None]
+
 
 class Engine:
     """Serves any number of requests at once: continuous batching, paged cache, chunked prompts, preemption.
 
     ``add`` takes a request in, ``step`` reads one batch and says what came of it, ``abort`` drops what is not wanted
     any more. The model's weights are only read. Not safe to call from several threads at once.
+
+    ``watch`` looks on at each step; on a GPU it does well to wait for nothing.
     """
 
-    def __init__(self, model: Transformer, config: EngineConfig | None = None) -> None:
+    def __init__(self, model: Transformer, config: EngineConfig | None = None, *, watch: Watch | None = None) -> None:
         self.config = config or EngineConfig()
         self.max_model_len = self.config.max_model_len or model.config.context_length
         if self.max_model_len > model.config.context_length:
@@ -43,9 +50,17 @@ class Engine:
         cache = KVCache(model.config, num_pages=pages, page_size=self.config.page_size, dtype=dtype, device=device)
         self.model_config = model.config
         self.pool = BlockPool(pages)
+        self.bounds = Bounds(
+            config=model.config,
+            max_model_len=self.max_model_len,
+            max_logprobs=self.config.max_logprobs,
+            page_size=self.config.page_size,
+            num_pages=self.pool.total,
+        )
         self.scheduler = Scheduler(self.config, self.pool, window=model.config.sliding_window)
         self.runner = Runner(model, cache)
         self.sampler = Sampler()
+        self._watch = watch
         self._groups: dict[str, Group] = {}
         self._num_added = 0
 
@@ -81,6 +96,8 @@ class Engine:
             output = self.runner.forward(batch, plan.fresh_pages)
             # It is under way while tokens are chosen.
             transfer = self._send(output, plan.chunks)
+            if self._watch is not None:
+                self._watch(plan.chunks, output)
             choices, scores = self._judge(output, plan.chunks)
         except BaseException:
             # Whoever drives the engine may go on after, say, too little memory: what was planned is planned anew.
@@ -97,24 +114,9 @@ class Engine:
 
     def check(self, request: Request) -> None:
         """Raises RequestError, in one line, for a request that cannot be served as asked."""
-        params = request.params
-        check_request(
-            request,
-            self.model_config,
-            taken=request.request_id in self._groups,
-            max_logprobs=self.config.max_logprobs,
-            max_model_len=self.max_model_len,
-        )
-        length = len(request.prompt_token_ids)
-        most = self.max_model_len if params.max_tokens is None else min(self.max_model_len, length + params.max_tokens)
-        # Nobody reads the last token that is chosen, so it needs no place.
-        needed = self.scheduler.pages_needed(max(length, most - 1))
-        if needed > self.pool.total:
-            size = self.config.page_size
-            raise RequestError(
-                f"the request may need {needed * size} positions of the cache ({length} of them for its prompt), "
-                f"which has {self.pool.total * size}: lower max_tokens, or give the cache more memory"
-            )
+        if request.request_id in self._groups:
+            raise RequestError(f"request_id {request.request_id!r} is in use: want one of its own for each request")
+        check_request(request, self.bounds)
 
     def _send(self, output: Output, chunks: tuple[Chunk, ...]) -> Transfer | None:
         """Sends the routings to the host where a request wants them."""

@@ -94,14 +94,6 @@ class Scheduler:
         for chunk in reversed(plan.chunks):
             self._preempt(chunk.sequence)
 
-    def pages_needed(self, num_tokens: int) -> int:
-        """Pages without which a sequence of ``num_tokens`` positions cannot be read, one token at a time at worst."""
-        pages = -(-num_tokens // self._page_size)
-        if self._window is None:
-            return pages
-        # W neighbouring positions touch this many pages when they lie worst.
-        return min(pages, (self._window + self._page_size - 2) // self._page_size + 1)
-
     def _make_room(self, sequence: Sequence, count: int, fresh: list[int]) -> int:
         """Finds pages for the next ``count`` positions, preempting younger sequences; returns how many got room."""
         self._roll(sequence)
@@ -177,6 +169,15 @@ class Scheduler:
             sequence.pages = shared
             sequence.num_released = first
             sequence.num_computed = len(shared) * self._page_size
+
+
+def pages_needed(num_tokens: int, *, page_size: int, window: int | None) -> int:
+    """Pages without which a sequence of ``num_tokens`` positions cannot be read, one token at a time at worst."""
+    pages = -(-num_tokens // page_size)
+    if window is None:
+        return pages
+    # W neighbouring positions touch this many pages when they lie worst.
+    return min(pages, (window + page_size - 2) // page_size + 1)
 
 
 def _chunk(sequence: Sequence, count: int) -> Chunk:

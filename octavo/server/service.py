@@ -16,6 +16,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 
 from octavo.config import ModelConfig
+from octavo.engine.admission import Bounds
 from octavo.engine.request import Progress, Request
 from octavo.errors import OctavoError
 from octavo.server.grammar import GrammarSpec
@@ -48,6 +49,17 @@ class ServiceFacts:
     num_pages: int
     eos_token_ids: frozenset[int]
     load_seconds: float
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a request is held against, here as in the engine."""
+        return Bounds(
+            config=self.config,
+            max_model_len=self.max_model_len,
+            max_logprobs=self.max_logprobs,
+            page_size=self.page_size,
+            num_pages=self.num_pages,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +122,10 @@ class Submission(Protocol):
         """All progress since the last call, waiting for some; never an empty list."""
 
     def abort(self, index: int) -> None:
-        """Ends output ``index`` within a step, as where its text holds a stop string; it says nothing more."""
+        """Ends output ``index`` within a step, as where its text holds a stop string.
+
+        The iterator says nothing more of it; a list that was handed out already may, which is to be passed over.
+        """
 
     async def aclose(self) -> None:
         """Ends what has not ended within a step and frees its pages; again is nothing."""

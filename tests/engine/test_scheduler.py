@@ -10,7 +10,7 @@ from octavo.engine.blocks import BlockPool
 from octavo.engine.config import EngineConfig
 from octavo.engine.params import SamplingParams
 from octavo.engine.request import Group, Request, Sequence
-from octavo.engine.scheduler import Plan, Scheduler
+from octavo.engine.scheduler import Plan, Scheduler, pages_needed
 
 PAGE = 4
 PAGES = 12
@@ -174,14 +174,14 @@ def test_pages_before_the_window_are_handed_back() -> None:
     while len(sequence.token_ids) < 100:
         commit(scheduler.schedule())
         most = max(most, scheduler.pool.used)
-    assert most == scheduler.pages_needed(100) == 2
+    assert most == pages_needed(100, page_size=PAGE, window=5) == 2
     assert sequence.pages[:-2] == [0] * (len(sequence.pages) - 2)
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 4, 5, 7, 8, 9])
 def test_pages_needed_is_what_the_worst_position_touches(window: int) -> None:
     touched = max(last // PAGE - (last - window + 1) // PAGE + 1 for last in range(window, window + 2 * PAGE))
-    assert scheduler_of(window=window).pages_needed(1000) == touched
+    assert pages_needed(1000, page_size=PAGE, window=window) == touched
 
 
 def test_samples_share_the_whole_pages_of_their_prompt() -> None:
