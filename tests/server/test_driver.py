@@ -38,7 +38,7 @@ def test_every_token_read_is_counted_in_every_layer(sparse: Transformer) -> None
     assert sum(report.tokens_read for report in reports) == read
     assert sum(report.prompt_tokens for report in reports) == sum(map(len, prompts))
     assert sum(report.tokens_chosen for report in reports) == 35
-    counts = np.sum([report.expert_count_LE for report in reports], axis=0)
+    counts = np.sum([np.asarray(report.expert_count_LE) for report in reports], axis=0)
     assert counts.sum(axis=1).tolist() == [2 * read] * 3
     load = driver.load
     assert (load.tokens_read, load.tokens_chosen, load.steps) == (read, 35, len(reports))
