@@ -21,13 +21,16 @@ class Limits:
             Together they are the longest that a slow sender can hold a connection before its request begins.
         keep_alive_timeout: seconds that a connection may rest between two requests; then it is closed.
         max_connections: connections open at once; one more is answered 503 with Retry-After and closed.
+        max_pipelined: requests that may be sent ahead of the answer to the first.
         max_unsent_bytes, reader_timeout: bytes that may wait for a reader, and seconds that any may wait without the
             reader taking one; past them its connection is cut and its work freed.
 
     A body:
         max_body_bytes: past it 413, at once if Content-Length says so.
+        max_pending_bytes: bytes of all bodies that are being received together; past it 429 with Retry-After.
         max_json_depth: arrays and objects inside each other; past it 400, as for all that follows.
-        max_json_digits: digits of a whole number.
+        max_json_values: values in all, numbers and strings and what holds them.
+        max_json_digits: digits of a number before its point, if it has one.
 
     A request:
         max_n: outputs for each prompt.  max_prompts: prompts in one request.  max_sequences: n times prompts.
@@ -39,9 +42,9 @@ class Limits:
         max_name_characters: a model's name, a user's, a request's identifier.
 
     All at once:
-        max_queue: requests that may wait besides those that run; one more is answered 429 with Retry-After.
-        request_timeout: seconds from a request's first byte to its answer's last; past them its work is freed, and the
-            answer is 408, or an error in the stream that has begun.
+        max_queue: sequences that may wait besides those that run; one more is answered 429 with Retry-After.
+        request_timeout: seconds from a request's headers to its answer's last byte; past them its work is freed, and
+            the answer is 408, or an error in the stream that has begun.
 
     Raises ConfigError for a bound that no request could keep.
     """
@@ -52,11 +55,14 @@ class Limits:
     body_timeout: float = 15.0
     keep_alive_timeout: float = 20.0
     max_connections: int = 4_096
+    max_pipelined: int = 16
     max_unsent_bytes: int = 1_000_000
     reader_timeout: float = 60.0
 
     max_body_bytes: int = 2_000_000
+    max_pending_bytes: int = 256_000_000
     max_json_depth: int = 64
+    max_json_values: int = 250_000
     max_json_digits: int = 20
 
     max_n: int = 16
