@@ -1,44 +1,43 @@
 """A conversation: what was said so far, the answers as they come, and the commands that begin with a slash."""
 
-import contextlib
 import readline
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from octavo.api.llm import LLM
-from octavo.api.outputs import CompletionDelta, RequestOutput
-from octavo.cli.completions import Shown, write_stream
 from octavo.cli.exits import complain
-from octavo.cli.reading import check_layer
 from octavo.cli.screen import Screen
-from octavo.engine.params import SamplingParams
 from octavo.errors import OctavoError, RequestError
 
 ASK = ">>> "
 ASK_ON = "... "
 COMMANDS = "/experts LAYER or off, /reset, /exit"
 
+Messages = Sequence[dict[str, str]]
+
+
+class Speaker(Protocol):
+    """One that answers; every answer is to all that was said so far."""
+
+    def check_layer(self, layer: int) -> None:
+        """Raises RequestError unless answers can be coloured by the experts of this layer."""
+
+    def speak(self, messages: Messages, *, screen: Screen, layer: int | None) -> str:
+        """Writes an answer as it comes, up to ctrl-C, and returns its text; ``layer`` colours it."""
+
+    def answer(self, messages: Messages) -> tuple[str, Any]:
+        """An answer, and everything that is known of it; nothing is written."""
+
 
 class Conversation:
-    """Says messages and hears answers; ``messages`` is all that the model is told."""
+    """Says messages and hears answers; ``messages`` is all that the speaker is told."""
 
-    def __init__(
-        self, llm: LLM, params: SamplingParams, *, screen: Screen, system: str | None, layer: int | None
-    ) -> None:
-        if llm.tokenizer is None or llm.tokenizer.chat is None:
-            raise RequestError("this model's folder has no chat template: complete a text with octavo generate instead")
-        if params.n != 1:
-            raise RequestError(f"--n is {params.n}: a conversation has one answer, so leave it out")
-        self.llm = llm
-        self.tokenizer = llm.tokenizer
-        self.params = params
+    def __init__(self, speaker: Speaker, *, screen: Screen, system: str | None, layer: int | None) -> None:
+        self.speaker = speaker
         self.screen = screen
         self.layer = layer
         self.system = [{"role": "system", "content": system}] if system is not None else []
         self.messages: list[dict[str, str]] = list(self.system)
-        self.answers: list[RequestOutput] = []
+        self.answers: list[Any] = []
 
     def talk(self) -> None:
         """Asks and answers until /exit or the end of the input."""
@@ -65,23 +64,12 @@ class Conversation:
         Ctrl-C in the terminal ends the answer; what was said of it counts.
         """
         asked = [*self.messages, {"role": "user", "content": message}]
-        ids = self.tokenizer.encode_chat(asked)
         if quiet:
-            text = self._hear(ids)
+            text, answer = self.speaker.answer(asked)
+            self.answers.append(answer)
         else:
-            params = replace(self.params, routing=self.layer is not None)
-            shown = Shown(experts=self.layer, prompt=False)
-            with _listening(self.llm.stream({"prompt_token_ids": ids}, params)) as deltas:
-                text = write_stream(self.llm, ids, deltas, screen=self.screen, shown=shown)
+            text = self.speaker.speak(asked, screen=self.screen, layer=self.layer)
         self.messages = [*asked, {"role": "assistant", "content": text.strip()}]
-
-    def _hear(self, ids: Sequence[int]) -> str:
-        """The answer with everything that is known of it."""
-        sparse = self.llm.config.is_sparse
-        params = replace(self.params, routing=sparse, logprobs=0)
-        answer = self.llm.generate({"prompt_token_ids": ids}, params)[0]
-        self.answers.append(answer)
-        return answer.outputs[0].text
 
     def _ask(self) -> str:
         """One message; a backslash at the end of a line goes on in the next."""
@@ -112,30 +100,5 @@ class Conversation:
             return
         if not word.isdecimal():
             raise RequestError(f"/experts is {word or 'empty'}: want the number of a layer, or off")
-        check_layer(int(word), num_layers=self.llm.config.num_layers, num_experts=self.llm.config.num_experts)
+        self.speaker.check_layer(int(word))
         self.layer = int(word)
-
-
-@contextlib.contextmanager
-def _listening(deltas: Iterator[CompletionDelta]) -> Iterator[Iterator[CompletionDelta]]:
-    """The deltas up to ctrl-C, which in a terminal only ends them; pressed twice it ends the program."""
-    asked_to_stop = False
-
-    def stop(_: int, __: object) -> None:
-        nonlocal asked_to_stop
-        # Without a terminal there is no next question to go on with.
-        if asked_to_stop or not sys.stdin.isatty():
-            raise KeyboardInterrupt
-        asked_to_stop = True
-
-    def until_stopped() -> Iterator[CompletionDelta]:
-        for delta in deltas:
-            yield delta
-            if asked_to_stop:
-                return
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield until_stopped()
-    finally:
-        signal.signal(signal.SIGINT, before)

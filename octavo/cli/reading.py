@@ -28,11 +28,12 @@ class Reading:
     """Shows the tokens of one text in order and counts, layer by layer, which experts read them.
 
     A token is shown when both its text and its routing are there: the model reads a token one step after it was
-    chosen, and text may be held back. ``decoder`` tells how much of an output's text each of its tokens spells.
+    chosen, and text may be held back. ``decoder`` tells how much of an output's text each of its tokens spells; only
+    ``take`` needs it.
     ``count_LE`` counts first choices.
     """
 
-    def __init__(self, ink: Ink, *, layer: int, num_layers: int, decoder: StreamDecoder) -> None:
+    def __init__(self, ink: Ink, *, layer: int, num_layers: int, decoder: StreamDecoder | None) -> None:
         self.ink = ink
         self.layer = layer
         self.flow = Flow(ink.screen)
@@ -55,6 +56,7 @@ class Reading:
 
     def take(self, delta: CompletionDelta, *, prompt: bool = True) -> None:
         """Takes what is new of a streamed output; ``prompt`` says that the prompt's tokens were added and are shown."""
+        assert self._decoder is not None
         self._lengths.extend(len(self._decoder.push(token)) for token in delta.token_ids)
         self._text += delta.text
         while self._lengths and len(self._text) >= self._lengths[0]:

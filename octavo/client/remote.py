@@ -1,7 +1,7 @@
 """A conversation's server: which models it has, whether it tells of routing, and its answers piece by piece."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -65,7 +65,7 @@ class Remote:
         with self._reaching():
             return self._read(self._client.post(path, json=body))
 
-    def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, path: str, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
         """An answer's chunks as they come; closing the iterator hangs up, by which the server knows to stop.
 
         Raises RequestError where the request is refused and ServerError where the answer breaks off.

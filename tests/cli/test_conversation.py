@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from octavo import LLM, RequestError, SamplingParams
+from octavo import LLM, SamplingParams
 from octavo.api.outputs import CompletionDelta
 from octavo.cli import conversation
 from octavo.cli.conversation import Conversation
+from octavo.cli.local_speaker import LocalSpeaker
 from octavo.cli.screen import open_screen
 
 Start = Callable[..., Conversation]
@@ -36,7 +37,7 @@ def start(llm: LLM, monkeypatch: pytest.MonkeyPatch) -> Start:
 
         monkeypatch.setattr("builtins.input", type_next)
         params = SamplingParams(temperature=0, max_tokens=4)
-        return Conversation(llm, params, screen=open_screen(), system=system, layer=layer)
+        return Conversation(LocalSpeaker(llm, params), screen=open_screen(), system=system, layer=layer)
 
     return begin
 
@@ -148,17 +149,6 @@ def test_ctrl_c_without_a_terminal_ends_the_program(start: Start, llm: LLM, monk
     with pytest.raises(KeyboardInterrupt):
         held.say("Count")
     assert held.messages == []
-
-
-def test_a_model_that_knows_no_chat_is_refused(llm: LLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llm, "tokenizer", None)
-    with pytest.raises(RequestError, match="octavo generate"):
-        Conversation(llm, SamplingParams(), screen=open_screen(), system=None, layer=None)
-
-
-def test_a_conversation_has_one_answer(llm: LLM) -> None:
-    with pytest.raises(RequestError, match="--n is 2"):
-        Conversation(llm, SamplingParams(n=2), screen=open_screen(), system=None, layer=None)
 
 
 def test_commands_are_told() -> None:

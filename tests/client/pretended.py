@@ -99,7 +99,7 @@ class Pretended:
             chunk: dict[str, Any] = {"index": 0, "finish_reason": "stop" if last else None}
             chunk |= {"delta": {"content": word}} if chat else {"text": word}
             if routing:
-                rows = [[[place % EXPERTS, 3]] * LAYERS] * (place > 0) + [[[-1, -1]] * LAYERS] * last
+                rows = [[[(place - 1) % EXPERTS, 3]] * LAYERS] * (place > 0) + [[[-1, -1]] * LAYERS] * last
                 chunk |= {"tokens": [word], "token_ids": [place], "routed_experts": rows}
             yield chunk
 

@@ -53,7 +53,7 @@ def test_closing_a_stream_hangs_up() -> None:
     with listening(app) as url, Remote(find_endpoint(url)) as remote:
         chunks = remote.stream(CHAT, saying("a b c d e f g h i j"))
         next(chunks)
-        chunks.close()  # type: ignore[attr-defined]
+        chunks.close()
         assert remote.models() == ["shouter"]
 
 
