@@ -1,5 +1,6 @@
 """The shape of a model: every number that changes its arithmetic, and the presets of the published models."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from octavo.errors import ConfigError
@@ -148,3 +149,14 @@ def mini(*, num_experts: int = 8) -> ModelConfig:
         context_length=2048,
         tie_embeddings=True,
     )
+
+
+# The published models by the names that they go by.
+PRESETS: Mapping[str, Callable[[], ModelConfig]] = {
+    "mixtral-8x7b": mixtral_8x7b,
+    "mixtral-8x22b": mixtral_8x22b,
+    "mixtral-8x22b-v0.3": lambda: mixtral_8x22b(vocab_size=32768),
+    "mistral-7b-v0.1": lambda: mistral_7b(version="v0.1"),
+    "mistral-7b-v0.2": lambda: mistral_7b(version="v0.2"),
+    "mistral-7b-v0.3": lambda: mistral_7b(version="v0.3"),
+}

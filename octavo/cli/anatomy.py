@@ -1,7 +1,6 @@
 """A model taken apart, as tables and as JSON: its shape, its parts, dense against sparse, and the memory it needs."""
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from octavo import config as shapes
 from octavo.cli.escaping import escape_line
 from octavo.cli.flags import EMBEDDED
 from octavo.cli.screen import Screen, figures
 from octavo.cli.sizes import billions, share, short
-from octavo.config import ModelConfig
+from octavo.config import PRESETS, ModelConfig
 from octavo.parameters import (
     BYTES_OF,
     attention_flop,
@@ -25,14 +23,6 @@ from octavo.parameters import (
     memory,
 )
 
-PRESETS: dict[str, Callable[[], ModelConfig]] = {
-    "mixtral-8x7b": shapes.mixtral_8x7b,
-    "mixtral-8x22b": shapes.mixtral_8x22b,
-    "mixtral-8x22b-v0.3": lambda: shapes.mixtral_8x22b(vocab_size=32768),
-    "mistral-7b-v0.1": lambda: shapes.mistral_7b(version="v0.1"),
-    "mistral-7b-v0.2": lambda: shapes.mistral_7b(version="v0.2"),
-    "mistral-7b-v0.3": lambda: shapes.mistral_7b(version="v0.3"),
-}
 BATCHES = (1, 2, 4, 8, 16, 32)
 
 

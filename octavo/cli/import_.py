@@ -112,9 +112,9 @@ def _shape(flags: ShapeFlags) -> Any:
 def _shape_of(model: str) -> Any:
     """The shape of a folder's or a Hub id's config.json, of any family, or of a published Mixtral by name."""
     from octavo.analysis.importers.shape import RouterShape
-    from octavo.cli.anatomy import PRESETS
     from octavo.cli.exits import opening_model
     from octavo.cli.flags import EMBEDDED
+    from octavo.config import PRESETS
 
     path = Path(model)
     if path.exists():

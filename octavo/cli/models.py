@@ -1,24 +1,17 @@
 """Opens the model that a command names; errors of its files are told apart from errors of the command line."""
 
 import dataclasses
-import os
 import time
 from dataclasses import dataclass
 
-import torch
-
 from octavo.api.llm import LLM
-from octavo.api.opening import choose_device, choose_dtype, find_model
+from octavo.api.opening import choose_device, choose_dtype, find_model, use_one_thread_if_small
 from octavo.cli.exits import opening_model
 from octavo.cli.flags import ModelFlags, SamplingFlags
 from octavo.cli.progress import spinner
 from octavo.cli.reading import check_layer
 from octavo.engine.config import EngineConfig
 from octavo.engine.params import SamplingParams
-from octavo.parameters import count
-
-# Parameters that a token meets; octavo-mini has 7 million of them, Mixtral 8x7B 13 billion.
-SMALL = 30_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +49,9 @@ def open_llm(model: str, flags: ModelFlags, *, experts: int | None = None, write
             )
     if experts is not None:
         check_layer(experts, num_layers=llm.config.num_layers, num_experts=llm.config.num_experts)
-    if writes and device.type == "cpu":
-        _use_one_thread_if_small(llm)
+    if writes:
+        use_one_thread_if_small(llm.config, device)
     return Opened(name=model, llm=llm, load_seconds=time.perf_counter() - began)
-
-
-def _use_one_thread_if_small(llm: LLM) -> None:
-    """Steps of a small model are over before two threads have met: on two busy cores one thread is five times faster.
-
-    OMP_NUM_THREADS, where it is set, stands.
-    """
-    if "OMP_NUM_THREADS" not in os.environ and count(llm.config).active < SMALL:
-        torch.set_num_threads(1)
 
 
 def sampling_params(flags: SamplingFlags, *, logprobs: int | None = None, routing: bool = False) -> SamplingParams:

@@ -101,6 +101,8 @@ class BlockingLink:
             except OSError as error:
                 raise LinkBroken(f"the other side cannot be heard: {error}") from None
             if not received:
+                if found:  # what it said before it went is not lost
+                    return found
                 raise LinkBroken("the other side has gone")
             found += self._deframer.feed(received)
 

@@ -18,7 +18,7 @@ class ModelSettings:
     """What the engine's process opens, in the words of ``octavo.api.opening.open_model``.
 
     ``load_format`` "dummy" takes the shape from the model's folder, or from a preset's name such as mixtral-8x7b, and
-    random weights: for measuring. "safetensors" refuses a folder in any other container.
+    random weights: for measuring. "safetensors" is what "auto" comes to: nothing else is ever loaded.
     """
 
     name: str = "octavo-mini"

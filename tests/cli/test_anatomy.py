@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from octavo.cli.anatomy import (
-    PRESETS,
     Question,
     batch_table,
     dense_table,
@@ -17,7 +16,7 @@ from octavo.cli.anatomy import (
     part_table,
     shape_table,
 )
-from octavo.config import mixtral_8x7b
+from octavo.config import PRESETS, mixtral_8x7b
 from octavo.errors import CheckpointError, ConfigError
 from octavo.parameters import count
 

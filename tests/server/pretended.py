@@ -126,7 +126,7 @@ async def pretended_service(
     **limits: int,
 ) -> AsyncIterator[PretendedService]:
     """An engine of small pages in a thread, ended when the block is left."""
-    config = EngineConfig(**{"page_size": 4, "num_pages": 400, **limits})
+    config = EngineConfig(**{"page_size": 4, "num_pages": 400, **limits})  # type: ignore[arg-type]
     service = PretendedService(model, config, eos_token_ids=eos_token_ids, slow=slow)
     try:
         yield service
