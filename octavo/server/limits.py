@@ -21,7 +21,6 @@ class Limits:
             Together they are the longest that a slow sender can hold a connection before its request begins.
         keep_alive_timeout: seconds that a connection may rest between two requests; then it is closed.
         max_connections: connections open at once; one more is answered 503 with Retry-After and closed.
-        max_pipelined: requests that may be sent ahead of the answer to the first.
         max_unsent_bytes, reader_timeout: bytes that may wait for a reader, and seconds that any may wait without the
             reader taking one; past them its connection is cut and its work freed.
 
@@ -55,7 +54,6 @@ class Limits:
     body_timeout: float = 15.0
     keep_alive_timeout: float = 20.0
     max_connections: int = 4_096
-    max_pipelined: int = 16
     max_unsent_bytes: int = 1_000_000
     reader_timeout: float = 60.0
 
