@@ -27,7 +27,7 @@ lock:    ## pins every other package anew, as of today
 	@grep '^torch==' constraints.txt > .torch.pin
 	@$(UV) pip compile --quiet --universal --upgrade --all-extras --no-header --no-annotate --no-emit-index-url \
 	    --constraint .torch.pin pyproject.toml \
-	    | sed -E "/^(nvidia-|cuda-|triton==)|== 'emscripten'/d; s/ ; sys_platform != 'emscripten'//" > .constraints.new
+	    | sed -E "/^(nvidia-|cuda-)|== 'emscripten'/d; s/ ; sys_platform != 'emscripten'//" > .constraints.new
 	@mv .constraints.new constraints.txt && rm .torch.pin
 
 clean:   ## removes what bootstrap.py built; nothing else

@@ -34,7 +34,8 @@ TrainStep = Callable[[Tensor], float]
 def ours(folder: str) -> Decode:
     from octavo import LLM, SamplingParams
 
-    llm = LLM(folder, device="cpu", dtype="float32")
+    # The rounds read the same prompts, which it would remember.
+    llm = LLM(folder, device="cpu", dtype="float32", enable_prefix_caching=False)
 
     def decode(prompts: list[list[int]], count: int) -> list[list[int]]:
         params = SamplingParams(temperature=0.0, max_tokens=count, ignore_eos=True, detokenize=False)

@@ -71,7 +71,7 @@ def pass_of(sides: dict[str, Iterator[None]]) -> dict[str, float]:
 
 def measure(count: int, rounds: int, folder: Path) -> dict[str, Any]:
     """Rounds of one batch size."""
-    instances = [LLM(device="cpu", dtype="float32") for _ in range(2)]
+    instances = [LLM(device="cpu", dtype="float32", enable_prefix_caching=False) for _ in range(2)]
     manifest = manifest_of(
         instances[0],
         model="octavo-mini",

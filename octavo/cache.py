@@ -29,8 +29,8 @@ class KVCache:
         shape = (config.num_layers, num_pages, page_size, config.num_kv_heads, config.head_dim)
         self.page_size = page_size
         # Zeros, not empty: a slot that was never written must not carry another process's memory.
-        self.key_LPBGH = _zeros(shape, dtype, torch.device(device))
-        self.value_LPBGH = _zeros(shape, dtype, torch.device(device))
+        self.key_LPBGH = zeros(shape, dtype, torch.device(device))
+        self.value_LPBGH = zeros(shape, dtype, torch.device(device))
 
     @staticmethod
     def bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
@@ -50,7 +50,7 @@ class KVCache:
         self.value_LPBGH.index_fill_(1, page_p, 0)
 
 
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Zeros; on a CPU the operating system's own, which take no memory before they are written.
 
     Raises MemoryError when the operating system cannot promise as much.

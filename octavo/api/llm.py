@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -51,9 +52,10 @@ class LLM:
         page_size: int | None = None,
         num_pages: int | None = None,
         memory_bytes: int | None = None,
+        enable_prefix_caching: bool | None = None,
         seed: int | None = None,
     ) -> None:
-        limits = {
+        limits: dict[str, Any] = {
             "max_model_len": max_model_len,
             "max_num_seqs": max_num_seqs,
             "max_num_batched_tokens": max_num_batched_tokens,
@@ -61,6 +63,7 @@ class LLM:
             "page_size": page_size,
             "num_pages": num_pages,
             "memory_bytes": memory_bytes,
+            "enable_prefix_caching": enable_prefix_caching,
             "seed": seed,
         }
         # Checked before the model is opened, which may take minutes.
@@ -87,10 +90,19 @@ class LLM:
         eos_token_ids: Sequence[int] = (),
         config: EngineConfig | None = None,
     ) -> "LLM":
-        """Wraps a model that is in memory already, such as one in training."""
+        """Wraps a model that is in memory already, such as one in training.
+
+        Without a ``config`` nothing is kept from one call to the next, since its weights may change in between; with
+        one that keeps prefixes, call ``reset_prefix_cache`` when they have.
+        """
         made = cls.__new__(cls)
-        made._start(model, tokenizer, frozenset(eos_token_ids), config or EngineConfig())
+        config = config or EngineConfig(enable_prefix_caching=False)
+        made._start(model, tokenizer, frozenset(eos_token_ids), config)
         return made
+
+    def reset_prefix_cache(self) -> None:
+        """Forgets what was read of earlier prompts."""
+        self.engine.reset_prefix_cache()
 
     def _start(
         self, model: Transformer, tokenizer: Tokenizer | None, eos_token_ids: frozenset[int], config: EngineConfig

@@ -7,6 +7,8 @@ import torch
 from octavo.cache import KVCache
 from octavo.config import ModelConfig
 from octavo.engine.config import EngineConfig
+from octavo.engine.prefix import are_kept
+from octavo.engine.routing_cache import RoutingCache
 from octavo.errors import ConfigError
 
 CPU_CACHE_BYTES = 2**30
@@ -21,7 +23,10 @@ def num_pages(config: ModelConfig, engine: EngineConfig, *, dtype: torch.dtype, 
     """
     if engine.num_pages is not None:
         return engine.num_pages
-    page_bytes = KVCache.bytes_per_token(config, dtype) * engine.page_size
+    token_bytes = KVCache.bytes_per_token(config, dtype)
+    if are_kept(engine, window=config.sliding_window):
+        token_bytes += RoutingCache.bytes_per_token(config)
+    page_bytes = token_bytes * engine.page_size
     length = engine.max_model_len or config.context_length
     per_sequence = -(-length // engine.page_size)
     budget = engine.memory_bytes

@@ -13,7 +13,8 @@ class EngineConfig:
     ``max_num_batched_tokens`` the tokens of one step: a longer prompt is read in chunks. ``num_pages`` sets the size of
     the cache; without it ``memory_bytes`` does, and without that the free memory. ``max_model_len`` bounds prompt and
     output together; None is the model's own length. ``max_logprobs`` bounds what a request may ask for, -1 not at all.
-    ``seed`` is where requests without a seed draw theirs.
+    ``enable_prefix_caching`` keeps what was read of prompts for others that begin alike. ``seed`` is where requests
+    without a seed draw theirs.
 
     Raises ConfigError for a value that cannot be.
     """
@@ -25,6 +26,7 @@ class EngineConfig:
     memory_bytes: int | None = None
     max_model_len: int | None = None
     max_logprobs: int = 20
+    enable_prefix_caching: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -42,6 +44,8 @@ class EngineConfig:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{name} is {value!r}: want a whole number of at least {least}")
+        if not isinstance(self.enable_prefix_caching, bool):
+            raise ConfigError(f"enable_prefix_caching is {self.enable_prefix_caching!r}: want True or False")
         seed: object = self.seed
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise ConfigError(f"seed is {self.seed!r}: want a whole number")

@@ -12,6 +12,7 @@ from octavo.engine.blocks import BlockPool
 from octavo.engine.capacity import num_pages
 from octavo.engine.config import EngineConfig
 from octavo.engine.request import FinishReason, Group, Progress, Request, RoutingRows, Sequence, TokenLogprobs
+from octavo.engine.routing_cache import RoutingCache
 from octavo.engine.runner import Runner
 from octavo.engine.sampler import Choice, Sampler, read_logprobs, seed_of
 from octavo.engine.scheduler import Chunk, Scheduler
@@ -58,11 +59,16 @@ class Engine:
             num_pages=self.pool.total,
         )
         self.scheduler = Scheduler(self.config, self.pool, window=model.config.sliding_window)
-        self.runner = Runner(model, cache)
+        self.runner = Runner(model, cache, self._routing_cache(pages, device))
         self.sampler = Sampler()
         self._watch = watch
         self._groups: dict[str, Group] = {}
         self._num_added = 0
+
+    def _routing_cache(self, pages: int, device: torch.device) -> RoutingCache | None:
+        if not (self.scheduler.remembers and self.model_config.is_sparse):
+            return None
+        return RoutingCache(self.model_config, num_pages=pages, page_size=self.config.page_size, device=device)
 
     @property
     def has_unfinished(self) -> bool:
@@ -104,6 +110,10 @@ class Engine:
             self.scheduler.take_back(plan)
             raise
         return self._commit(plan.chunks, transfer, choices, scores)
+
+    def reset_prefix_cache(self) -> None:
+        """Forgets what was read, as must be done when the model's weights have changed."""
+        self.pool.forget()
 
     def abort(self, request_id: str, index: int | None = None) -> None:
         """Ends a request, or only its output ``index``, and frees its pages; what is finished or unknown is left."""
@@ -159,11 +169,23 @@ class Engine:
         said = []
         row = 0
         for number, chunk in enumerate(chunks):
+            said += self._recalled(chunk)
             progress = self._advance(chunk, choices.get(number), scores.get(number, ()), _rows(host, chunk, row))
             if progress is not None:
                 said.append(progress)
             row += chunk.count
         return said
+
+    def _recalled(self, chunk: Chunk) -> list[Progress]:
+        """The routing of what a sequence found read when it was let in, where it is wanted and was not said before."""
+        sequence, request = chunk.sequence, chunk.sequence.request
+        known = max(sequence.group.prompt_read, sequence.num_read)
+        if not request.params.routing or known >= chunk.start:
+            return []
+        pages = sequence.pages[: -(-chunk.start // self.config.page_size)]
+        source = self.runner.recall(pages, logits=request.params.router_logits)
+        rows = RoutingRows(known, source, slice(known, chunk.start), request.params.router_logits)
+        return [Progress(request_id=request.request_id, index=sequence.index, routing=rows)]
 
     def _advance(
         self, chunk: Chunk, choice: Choice | None, score: Scores, routing: RoutingRows | None
@@ -185,6 +207,10 @@ class Engine:
             reason, stop_reason = self._end(sequence, token)
         elif chunk.sequence.request.params.max_tokens == 0 and end == sequence.num_prompt:
             reason = "length"
+        if reason == "error":
+            self.scheduler.distrust(sequence)
+        else:
+            self.scheduler.remember(sequence)
         if reason is not None:
             self._finish(sequence, reason)
         if token is None and reason is None and not score and routing is None:

@@ -14,12 +14,16 @@ FinishReason = Literal["stop", "length", "abort", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One prompt and what is wanted of it; ``eos_token_ids`` end an output unless ``params.ignore_eos``."""
+    """One prompt and what is wanted of it; ``eos_token_ids`` end an output unless ``params.ignore_eos``.
+
+    Only requests of the same ``cache_salt`` share what the cache remembers of their prompts.
+    """
 
     request_id: str
     prompt_token_ids: tuple[int, ...]
     params: SamplingParams
     eos_token_ids: frozenset[int] = frozenset()
+    cache_salt: str = ""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -43,7 +47,9 @@ class Sequence:
 
     ``pages`` is the block table: entry p is the page of positions p·B to p·B + B - 1; the first ``num_released`` were
     handed back and are 0. The first ``num_computed`` positions are in the cache; a preempted sequence starts again from
-    0. ``num_read`` is the most it ever was. The scheduler writes the pages, the engine the rest.
+    0, or from the pages that are remembered. ``num_read`` is the most it ever was. ``page_keys`` are the names of its
+    first whole pages, as far as they were wanted; the pool knows the first ``num_named`` pages by them. The scheduler
+    writes pages and names, the engine the rest.
     """
 
     group: Group
@@ -51,6 +57,8 @@ class Sequence:
     seed: int
     token_ids: list[int]
     pages: list[int] = field(default_factory=list)
+    page_keys: list[bytes] = field(default_factory=list)
+    num_named: int = 0
     num_released: int = 0
     num_computed: int = 0
     num_read: int = 0

@@ -3,6 +3,9 @@
 First come, first served. Running sequences go on, oldest first; then waiting ones are admitted while there is room. A
 prompt longer than what is left of the step's tokens is read in chunks. When pages run out, the youngest running
 sequence gives all of its pages back and later reads its tokens again.
+
+Whole pages that were read keep their name when they are given back: a prompt, or a sequence that was preempted, begins
+after those that are remembered. A model with a sliding window remembers none, since it gives its first pages back.
 """
 
 from collections import deque
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 
 from octavo.engine.blocks import BlockPool
 from octavo.engine.config import EngineConfig
+from octavo.engine.prefix import are_kept, first_key, next_key
 from octavo.engine.request import Sequence
 
 
@@ -38,16 +42,18 @@ class Plan:
 
 
 class Scheduler:
-    """The queue and the pages of all sequences; it alone writes ``Sequence.pages`` and ``Sequence.running``.
+    """The queue and the pages of all sequences; it alone writes what a Sequence says of them, and ``running``.
 
-    ``num_preempted`` counts the preemptions so far.
+    ``remembers`` says whether pages keep their names. ``num_preempted`` counts the preemptions so far, ``num_queried``
+    the tokens of the sequences that were let in, and ``num_hit`` those of them that were remembered.
     """
 
     def __init__(self, config: EngineConfig, pool: BlockPool, *, window: int | None) -> None:
         self.pool = pool
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
-        self.num_preempted = 0
+        self.num_preempted = self.num_queried = self.num_hit = 0
+        self.remembers = are_kept(config, window=window)
         self._page_size = config.page_size
         self._max_num_seqs = config.max_num_seqs
         self._max_num_batched_tokens = config.max_num_batched_tokens
@@ -64,6 +70,19 @@ class Scheduler:
         else:
             self.waiting.remove(sequence)
         self._give_back(sequence)
+
+    def remember(self, sequence: Sequence) -> None:
+        """Names the pages that ``sequence`` has read to their end."""
+        if self.remembers:
+            whole = sequence.num_computed // self._page_size
+            for number in range(sequence.num_named, whole):
+                self.pool.name(sequence.pages[number], self._key(sequence, number))
+            sequence.num_named = whole
+
+    def distrust(self, sequence: Sequence) -> None:
+        """Lets nobody find what a sequence has read, since something in it was no number."""
+        for page in sequence.pages[: sequence.num_named]:
+            self.pool.unname(page)
 
     def schedule(self) -> Plan:
         """Plans the next step: at least one token whenever there is a sequence that is not finished."""
@@ -101,9 +120,9 @@ class Scheduler:
         short = -(-(sequence.num_computed + count) // self._page_size) - held
         if short <= 0:
             return count
-        while short > self.pool.free and self.running[-1] is not sequence:
+        while short > self.pool.available and self.running[-1] is not sequence:
             self._preempt(self.running[-1])
-        taken = self.pool.take(min(short, self.pool.free))
+        taken = self.pool.take(min(short, self.pool.available))
         sequence.pages += taken
         fresh += taken
         return min(count, len(sequence.pages) * self._page_size - sequence.num_computed)
@@ -128,7 +147,7 @@ class Scheduler:
     def _give_back(self, sequence: Sequence) -> None:
         self.pool.release([page for page in sequence.pages if page])
         sequence.pages.clear()
-        sequence.num_released = 0
+        sequence.num_released = sequence.num_named = 0
         sequence.running = False
 
     def _admits_another(self) -> bool:
@@ -147,16 +166,21 @@ class Scheduler:
             span = self._window - 1 + min(length, self._max_num_batched_tokens)
             pages = min(pages, -(-span // self._page_size) + 1)
         # One page more for each that runs, or the newcomer would soon be preempted for their sake.
-        return pages + len(self.running) <= self.pool.free
+        return pages + len(self.running) <= self.pool.available
 
     def _admit(self, sequence: Sequence) -> None:
-        """Lets a sequence run, from its leader's pages when there is one that has read the prompt."""
+        """Lets a sequence run, from the pages of its leader, or from those that are remembered."""
         sequence.running = True
         self.running.append(sequence)
         leader = sequence.group.leader
-        if leader is None or not leader.running:
+        if leader is not None and leader.running:
+            self._follow(sequence, leader)
+        else:
             sequence.group.leader = sequence
-            return
+        self._recall(sequence)
+
+    def _follow(self, sequence: Sequence, leader: Sequence) -> None:
+        """Starts a sequence from the pages of one that has read its prompt."""
         # Whole pages before the last token of the prompt: no one writes there any more, and that token must be read to
         # have its logits.
         shared = leader.pages[: (leader.num_prompt - 1) // self._page_size]
@@ -169,6 +193,34 @@ class Scheduler:
             sequence.pages = shared
             sequence.num_released = first
             sequence.num_computed = len(shared) * self._page_size
+
+    def _recall(self, sequence: Sequence) -> None:
+        """Starts a sequence after the pages that are remembered, where that is further on."""
+        params = sequence.request.params
+        # The logprobs of a prompt are of logits that only reading it gives.
+        if not self.remembers or (params.prompt_logprobs is not None and not sequence.num_generated):
+            return
+        length = len(sequence.token_ids)
+        found = list(sequence.pages)
+        for number in range(len(found), (length - 1) // self._page_size):
+            page = self.pool.find(self._key(sequence, number))
+            if page is None:
+                break
+            found.append(page)
+        self.pool.share(found[len(sequence.pages) :])
+        sequence.pages = found
+        sequence.num_named = len(found)
+        sequence.num_computed = len(found) * self._page_size
+        self.num_queried += length
+        self.num_hit += sequence.num_computed
+
+    def _key(self, sequence: Sequence, number: int) -> bytes:
+        """The name of a sequence's page ``number``, which is whole."""
+        keys, size = sequence.page_keys, self._page_size
+        for before in range(len(keys), number + 1):
+            key = keys[-1] if keys else first_key(sequence.request.cache_salt)
+            keys.append(next_key(key, sequence.token_ids[before * size : (before + 1) * size]))
+        return keys[number]
 
 
 def pages_needed(num_tokens: int, *, page_size: int, window: int | None) -> int:

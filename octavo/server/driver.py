@@ -47,9 +47,10 @@ class Driver:
         return ServiceLoad(
             running=len(scheduler.running),
             waiting=len(scheduler.waiting),
-            pages_used=pool.total - pool.free,
+            pages_used=pool.used,
+            pages_cached=pool.cached,
             pages_total=pool.total,
-            pages_leaked=0 if self.busy else pool.total - pool.free,
+            pages_leaked=0 if self.busy else pool.used,
             preemptions=scheduler.num_preempted,
             steps=self._steps,
             tokens_read=self._tokens_read,
@@ -94,7 +95,7 @@ class Driver:
 
     def _watch(self, chunks: tuple[Chunk, ...], output: Output) -> None:
         # The first to read anything of a request's prompt: after a preemption, or for another of its outputs, it isn't.
-        groups = (chunk.sequence.group for chunk in chunks if chunk.start == 0)
+        groups = (chunk.sequence.group for chunk in chunks)
         started = {group.request.request_id: None for group in groups if group.prompt_read == 0}
         experts = self.engine.model_config.num_experts
         counts_N = count_experts(output.routings, experts) if output.routings else None

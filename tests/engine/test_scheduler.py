@@ -41,7 +41,7 @@ def commit(plan: Plan) -> None:
 
 def check_tables(scheduler: Scheduler, window: int | None) -> None:
     pool = scheduler.pool
-    assert pool.free + pool.used == pool.total
+    assert pool.free + pool.used + pool.cached == pool.total
     held = {page for sequence in scheduler.running for page in sequence.pages if page}
     assert len(held) == pool.used
     for sequence in scheduler.running:
