@@ -52,6 +52,8 @@ class Driver:
             pages_total=pool.total,
             pages_leaked=0 if self.busy else pool.used,
             preemptions=scheduler.num_preempted,
+            prefix_queries=scheduler.num_queried,
+            prefix_hits=scheduler.num_hit,
             steps=self._steps,
             tokens_read=self._tokens_read,
             tokens_chosen=self._tokens_chosen,

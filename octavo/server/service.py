@@ -68,7 +68,8 @@ class ServiceLoad:
 
     ``running`` and ``waiting`` are sequences (a request has ``n`` of them). ``pages_used`` are held by sequences,
     ``pages_cached`` are kept for prompts to come, ``pages_leaked`` are held though no request is open: 0 unless we have
-    a bug. ``failed_steps`` raised, and what they planned was planned anew.
+    a bug. Of the ``prefix_queries`` tokens that sequences had when they were let in, ``prefix_hits`` were remembered.
+    ``failed_steps`` raised, and what they planned was planned anew.
     """
 
     running: int = 0
@@ -78,6 +79,8 @@ class ServiceLoad:
     pages_total: int = 0
     pages_leaked: int = 0
     preemptions: int = 0
+    prefix_queries: int = 0
+    prefix_hits: int = 0
     steps: int = 0
     tokens_read: int = 0
     tokens_chosen: int = 0

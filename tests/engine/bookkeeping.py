@@ -111,7 +111,6 @@ class Bookkeeper:
         held = {page for sequence in self.scheduler.running for page in sequence.pages}
         assert len(held) == pool.used
         assert not any(sequence.pages for sequence in self.scheduler.waiting)
-        # First come, first served: nobody waits longer than those before it take, one after another at worst: at most
-        # 30 requests of 3 sequences, of 30 tokens to write and 60 to read in a step or a few, and as often again.
+        # First come, first served: nobody waits longer than those before it take. Over a million steps it was 131.
         self.longest_wait = max(self.longest_wait, max(self.waited.values(), default=0))
-        assert self.longest_wait < 2 * 90 * 40, "a request starves"
+        assert self.longest_wait < 500, "a request starves"
