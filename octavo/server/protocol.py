@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from octavo.server.limits import Limits
-from octavo.server.refusal import Refusal
+from octavo.server.refusal import Refusal, too_large
 
 # What a body may take on the wire over its own length: chunks of a few bytes, or one too large that is thrown away.
 WIRE_SHARE = 16
@@ -26,11 +26,16 @@ LEAVING_SECONDS = 1.0
 BUSY_SECONDS = 5
 
 
-def protocol_with(limits: Limits) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn takes as ``http=``: makes the protocol of each connection, within ``limits``."""
+def protocol_with(
+    limits: Limits, on_refusal: Callable[[int], None] = lambda status: None
+) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn takes as ``http=``: makes the protocol of each connection, within ``limits``.
+
+    ``on_refusal`` hears the status of what is refused before there is a request; nobody else does.
+    """
 
     def connect(*args: Any, **kwargs: Any) -> asyncio.Protocol:
-        return GuardedProtocol(*args, limits=limits, **kwargs)
+        return GuardedProtocol(*args, limits=limits, on_refusal=on_refusal, **kwargs)
 
     return connect
 
@@ -38,9 +43,10 @@ def protocol_with(limits: Limits) -> Callable[..., asyncio.Protocol]:
 class GuardedProtocol(HttpToolsProtocol):
     """One connection; see the module for its states."""
 
-    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: Limits, on_refusal: Callable[[int], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits = limits
+        self.on_refusal = on_refusal
         self.timeout_keep_alive = limits.keep_alive_timeout  # type: ignore[assignment]  # call_later takes a float
         self.state: Literal["resting", "head", "body", "leaving"] = "resting"
         self.num_received = 0  # bytes, in this state
@@ -198,6 +204,7 @@ class GuardedProtocol(HttpToolsProtocol):
             # The application learns that nobody waits for it; what it still sends goes nowhere.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self.on_refusal(refusal.status)
         headers = [*self.server_state.default_headers, *refusal.headers, (b"connection", b"close")]
         lines = [STATUS_LINE[refusal.status], *(name + b": " + value + b"\r\n" for name, value in headers)]
         self.transport.write(b"".join([*lines, b"\r\n", refusal.body]))
@@ -225,12 +232,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.reader_clock is not None:
             self.reader_clock.cancel()
         self.reader_clock = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
-
-
-def too_large(limits: Limits) -> Refusal:
-    """What a body that is too large is told."""
-    message = f"the body is larger than {limits.max_body_bytes} bytes: send less at once"
-    return Refusal(status=413, code="max_body_bytes", message=message)
 
 
 def find_trouble(headers: list[tuple[bytes, bytes]], http_version: str) -> str | None:

@@ -8,6 +8,8 @@ Nothing of what a stranger sent goes into it but what ``shown`` has shortened an
 import json
 from dataclasses import dataclass
 
+from octavo.server.limits import Limits
+
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -54,6 +56,20 @@ class Refusal:
     def as_stream(self) -> bytes:
         """The same inside a stream of events that has begun, and its end."""
         return b'data: {"error": ' + json.dumps(self.error).encode() + b"}\n\ndata: [DONE]\n\n"
+
+
+class TurnedAway(Exception):
+    """Ends the reading of a request with ``refusal``; it never leaves the file that raises it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+def too_large(limits: Limits) -> Refusal:
+    """What a body that is too large is told, whoever counts it."""
+    message = f"the body is larger than {limits.max_body_bytes} bytes: send less at once"
+    return Refusal(status=413, code="max_body_bytes", message=message)
 
 
 def shown(text: str) -> str:
