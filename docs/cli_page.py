@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "cli.md"
-WRITING = ("demo", "generate", "chat", "score", "inspect", "convert", "verify", "train")
+WRITING = ("demo", "generate", "chat", "run-batch", "score", "inspect", "convert", "verify", "train")
 SEEING = ("trace", "stats", "sql", "report", "figure", "import")
 COMMANDS = (*WRITING, *SEEING)
+# Commands of a group, as they are typed.
+GROUPED = ("bench serve",)
 OPENING = """\
 # The command line
 
@@ -51,7 +53,7 @@ def help_of(*command: str) -> str:
 
 def page() -> str:
     """The whole page."""
-    sections = [f"## octavo {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
+    sections = [f"## octavo {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in (*COMMANDS, *GROUPED)]
     return "\n".join([OPENING, f"```text\n{help_of()}\n```\n", *sections])
 
 

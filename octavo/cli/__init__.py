@@ -11,6 +11,7 @@ import typer
 
 from octavo import __version__
 from octavo.cli import (
+    bench,
     chat,
     convert,
     demo,
@@ -19,7 +20,9 @@ from octavo.cli import (
     import_,
     inspect,
     report,
+    run_batch,
     score,
+    serve,
     sql,
     stats,
     trace,
@@ -33,6 +36,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     generate.generate,
     chat.chat,
+    run_batch.run_batch,
+    serve.serve,
     score.score,
     inspect.inspect,
     convert.convert,
@@ -55,7 +60,8 @@ app = typer.Typer(
 )
 for _command in COMMANDS:
     # A command that is named as a word of Python has an underscore behind its name there.
-    app.command(_command.__name__.strip("_"))(expand(guarded(_command)))
+    app.command(_command.__name__.strip("_").replace("_", "-"))(expand(guarded(_command)))
+app.add_typer(bench.app)
 
 
 def _print_version(wanted: bool) -> None:

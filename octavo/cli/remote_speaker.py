@@ -83,11 +83,16 @@ def settings_of(flags: SamplingFlags) -> dict[str, Any]:
 
 def named_model(model: str, loading: ModelFlags) -> str | None:
     """The server's model that a command line names, if any; raises RequestError for flags that load a model here."""
+    refuse_loading(loading)
+    return None if model in (EMBEDDED, os.environ.get("OCTAVO_MODEL")) else model
+
+
+def refuse_loading(loading: ModelFlags) -> None:
+    """Raises RequestError for a flag that loads a model here, where a server is asked."""
     for field in dataclasses.fields(loading):
         if getattr(loading, field.name) != field.default:
             flag = "--" + field.name.replace("_", "-")
             raise RequestError(f"{flag} loads a model here, but --url asks a server: give one or the other")
-    return None if model in (EMBEDDED, os.environ.get("OCTAVO_MODEL")) else model
 
 
 def _write(choices: Iterator[dict[str, Any]], screen: Screen) -> str:

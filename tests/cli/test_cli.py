@@ -17,7 +17,7 @@ from octavo.cli import COMMANDS
 from tests.cli.conftest import Process
 
 DOCS = Path(__file__).parents[2] / "docs"
-NAMES = [command.__name__.strip("_") for command in COMMANDS]
+NAMES = [command.__name__.strip("_").replace("_", "-") for command in COMMANDS]
 
 
 @pytest.fixture(scope="module")
