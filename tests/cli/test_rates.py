@@ -15,26 +15,6 @@ KEYS = {
     *("request_goodput", "output_throughput", "total_token_throughput", "max_output_tokens_per_s"),
     "max_concurrent_requests",
 }
-    "date",
-    "endpoint_type",
-    "backend",
-    "model_id",
-    "num_prompts",
-    "request_rate",
-    "burstiness",
-    "max_concurrency",
-    "duration",
-    "completed",
-    "failed",
-    "total_input_tokens",
-    "total_output_tokens",
-    "request_throughput",
-    "request_goodput",
-    "output_throughput",
-    "total_token_throughput",
-    "max_output_tokens_per_s",
-    "max_concurrent_requests",
-]
 SHORT = ("--num-prompts", "6", "--random-input-len", "3", "--random-output-len", "4")
 
 
