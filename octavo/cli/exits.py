@@ -1,7 +1,7 @@
 """How a command ends: its exit code, and for every failure one line on stderr that says what to do next.
 
     0 done · 1 a bug of ours · 2 wrong usage or a request that cannot be served · 3 a model that is missing or damaged ·
-    4 out of memory · 130 interrupted
+    4 out of memory · 5 the engine of a server died · 130 interrupted
 
 ``OCTAVO_DEBUG=1`` shows where an error came from.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from octavo.cli.escaping import escape_line
 from octavo.errors import CheckpointError, ConfigError, OctavoError, OverCapacity, TokenizerError
 
-OK, BUG, USAGE, BAD_MODEL, OUT_OF_MEMORY, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, BUG, USAGE, BAD_MODEL, OUT_OF_MEMORY, ENGINE_DIED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 # What torch says when an allocation fails on a CPU; on a GPU it has a class of its own.
 NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "out of memory")

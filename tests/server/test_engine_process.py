@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -24,7 +25,7 @@ SECONDS = 60
 class Spoken:
     """A process and the near end of its link."""
 
-    def __init__(self, process: subprocess.Popen[bytes], near: socket.socket, lifeline: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], near: socket.socket, lifeline: BinaryIO) -> None:
         self.process = process
         self.near = near
         self.link = BlockingLink(near)
@@ -52,13 +53,12 @@ def spoken() -> Iterator[Spoken]:
     )
     far.close()
     os.close(watched)
-    try:
-        yield Spoken(process, near, lifeline)
-    finally:
-        process.kill()
-        process.communicate()
-        near.close()
-        os.close(lifeline)
+    with near, open(lifeline, "wb") as held:
+        try:
+            yield Spoken(process, near, held)
+        finally:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,5 @@ def test_a_message_that_it_does_not_know_ends_it(small: Path) -> None:
 
 def test_it_ends_with_its_parent_though_it_has_not_opened_yet() -> None:
     with spoken() as engine:
-        os.close(engine.lifeline)
+        engine.lifeline.close()
         assert engine.process.wait(SECONDS) == ORPHANED
-        engine.lifeline = os.open(os.devnull, os.O_RDONLY)
