@@ -65,13 +65,12 @@ class Exposition(Collector):
             names.PREEMPTIONS.name: {(): load.preemptions},
             names.FAILED_STEPS.name: {(): load.failed_steps},
             names.LEAKED.name: {(): load.pages_leaked},
-            # The engine keeps no prefixes, so none was looked up.
-            names.PREFIX_QUERIES.name: {(): 0},
-            names.PREFIX_HITS.name: {(): 0},
+            names.PREFIX_QUERIES.name: {(): load.prefix_queries},
+            names.PREFIX_HITS.name: {(): load.prefix_hits},
         }
-        if self._service.state != "loading":
+        if self._service.state in ("ready", "draining"):
             facts = self._service.facts
-            cache = (str(facts.page_size), str(facts.num_pages), facts.dtype, str(facts.max_model_len), "False")
+            cache = (str(facts.page_size), str(facts.num_pages), facts.dtype, str(facts.max_model_len))
             found[names.CACHE_CONFIG.name] = {cache: 1}
         return found
 

@@ -72,7 +72,7 @@ CACHE_CONFIG = Metric(
     kind="gauge",
     unit="always 1",
     says="The cache in its labels: positions of a page, pages, type of the numbers, most tokens of a request.",
-    labels=("block_size", "num_gpu_blocks", "cache_dtype", "max_model_len", "enable_prefix_caching"),
+    labels=("block_size", "num_gpu_blocks", "cache_dtype", "max_model_len"),
 )
 PROMPT_TOKENS = Metric(
     name="prompt_tokens", kind="counter", unit="tokens", says="Prompt tokens of requests that were read to their end."
@@ -97,10 +97,13 @@ PREFIX_QUERIES = Metric(
     name="prefix_cache_queries",
     kind="counter",
     unit="tokens",
-    says="Prompt tokens that were looked up in a prefix cache.",
+    says="Tokens of sequences that were let in, looked up among what is remembered.",
 )
 PREFIX_HITS = Metric(
-    name="prefix_cache_hits", kind="counter", unit="tokens", says="Prompt tokens that a prefix cache had."
+    name="prefix_cache_hits",
+    kind="counter",
+    unit="tokens",
+    says="Those of them that were remembered, and so not read again.",
 )
 SELECTIONS = Metric(
     name="moe_expert_selection_counter",

@@ -4,6 +4,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from octavo.server.metrics import Metrics
 
+# Stands for a client that has left before its answer: its outputs are aborted, and nobody refused it.
+CLIENT_GONE = 499
+
 
 class CountRejections:
     """ASGI middleware for the outermost place: an answer of status 400 or more is counted by its status.
@@ -23,8 +26,10 @@ class CountRejections:
             return
 
         async def watch(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                self._metrics.rejected_with(message["status"])
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if status >= 400 and status != CLIENT_GONE:
+                    self._metrics.rejected_with(status)
             await send(message)
 
         await self._app(scope, receive, watch)

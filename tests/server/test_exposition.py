@@ -3,36 +3,12 @@
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from octavo.engine.request import Request
 from octavo.server.exposition import Exposition
 from octavo.server.metric_names import METRICS
 from octavo.server.metrics import Metrics
 from octavo.server.routing_stats import RoutingStats
-from octavo.server.service import ServiceFacts, ServiceLoad, State, StepObserver, StepReport, Submission
-from tests.engine.serving import tiny
-
-
-class StillService:
-    """A service that does nothing and says what it is told to."""
-
-    def __init__(self, load: ServiceLoad, state: State = "ready") -> None:
-        self.load, self.state = load, state
-
-    @property
-    def facts(self) -> ServiceFacts:
-        assert self.state != "loading", "nothing is known before a model is open"
-        return ServiceFacts(
-            model_name="m", config=tiny().config, dtype="float32", device="cpu", max_model_len=256, max_num_seqs=4,
-            max_num_batched_tokens=64, max_logprobs=5, page_size=16, num_pages=99, eos_token_ids=frozenset(),
-            load_seconds=0.1,
-        )  # fmt: skip
-
-    def check(self, request: Request) -> None: ...
-
-    def submit(self, request: Request, **_: object) -> Submission:
-        raise NotImplementedError
-
-    def observe(self, observer: StepObserver) -> None: ...
+from octavo.server.service import ServiceLoad, State, StepReport
+from tests.server.still import StillService
 
 
 def step(count_LE: list[list[int]], load: ServiceLoad) -> StepReport:
@@ -43,7 +19,9 @@ def step(count_LE: list[list[int]], load: ServiceLoad) -> StepReport:
 
 
 def exposed(prefix: str = "octavo", state: State = "ready", traced: dict[str, int] | None = None) -> str:
-    load = ServiceLoad(running=2, waiting=3, pages_used=25, pages_total=100, preemptions=4)
+    load = ServiceLoad(
+        running=2, waiting=3, pages_used=25, pages_total=100, preemptions=4, prefix_queries=9, prefix_hits=7
+    )
     metrics = Metrics(RoutingStats())
     metrics.on_step(step([[4, 4], [8, 0]], load))
     metrics.prompt_tokens = 12
@@ -76,6 +54,8 @@ def test_numbers_are_what_was_counted() -> None:
     assert found["octavo:num_requests_waiting", ()] == 3
     assert found["octavo:kv_cache_usage_perc", ()] == 0.25
     assert found["octavo:num_preemptions_total", ()] == 4
+    assert found["octavo:prefix_cache_queries_total", ()] == 9
+    assert found["octavo:prefix_cache_hits_total", ()] == 7
     assert found["octavo:prompt_tokens_total", ()] == 12
     assert found["octavo:requests_rejected_total", (("reason", "too_many_requests"),)] == 1
     assert found["octavo:requests_rejected_total", (("reason", "service_unavailable"),)] == 0
@@ -93,7 +73,6 @@ def test_the_cache_stands_in_its_labels() -> None:
         "num_gpu_blocks": "99",
         "cache_dtype": "float32",
         "max_model_len": "256",
-        "enable_prefix_caching": "False",
     }
     assert values(exposed())["octavo:cache_config_info", tuple(sorted(labels.items()))] == 1
 

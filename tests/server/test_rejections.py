@@ -23,11 +23,11 @@ def test_only_refusals_count() -> None:
 
     async def run() -> list[int]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            return [(await client.get(f"/status/{status}")).status_code for status in (200, 429, 503, 302)] + [
+            return [(await client.get(f"/status/{status}")).status_code for status in (200, 429, 503, 302, 499)] + [
                 (await client.get("/nowhere")).status_code
             ]
 
-    assert asyncio.run(run()) == [200, 429, 503, 302, 404]
+    assert asyncio.run(run()) == [200, 429, 503, 302, 499, 404]
     assert {reason for reason, count in metrics.rejected.items() if count} == {
         "too_many_requests", "service_unavailable", "not_found",
     }  # fmt: skip
