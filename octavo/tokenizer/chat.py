@@ -2,7 +2,7 @@
 
     v1   <s>▁[INST]▁SYSTEM⏎⏎USER▁[/INST]▁REPLY</s>            the marks are text; the system is in the first question
     v2   <s>[INST]▁SYSTEM⏎⏎USER[/INST]▁REPLY</s>              the marks are control tokens; it is in the last question
-    v3   the same as v2 for system, user and assistant
+    v3   the same as v2; functions and their calls as octavo.tokenizer.calling has them
     v7   <s>[SYSTEM_PROMPT]▁SYSTEM[/SYSTEM_PROMPT][INST]▁USER[/INST]▁REPLY</s>   each system message where it stands
 
 With tekken, which puts no space before a text, the ▁ fall away. Only marks that the format or the template writes
@@ -16,6 +16,7 @@ from itertools import groupby, pairwise
 from typing import Any, Protocol
 
 from octavo.errors import RequestError, TokenizerError
+from octavo.tokenizer.calling import MARKS, check_results, spell_calls, spell_result, spell_tools
 from octavo.tokenizer.encoder import Encoder
 from octavo.tokenizer.messages import Message, check_messages, check_plain
 from octavo.tokenizer.template import ChatTemplate
@@ -26,8 +27,10 @@ VERSIONS = ("v1", "v2", "v3", "v7")
 _FOLLOWERS = {
     "system": ("system", "user", "assistant"),
     "user": ("system", "user", "assistant"),
-    "assistant": ("user", "assistant"),
+    "assistant": ("user", "assistant", "tool"),
+    "tool": ("user", "assistant", "tool"),
 }
+_MARKS = {"system": "SYSTEM_PROMPT", "tool": "TOOL_RESULTS"}
 
 
 class ChatFormat(Protocol):
@@ -75,22 +78,28 @@ class MistralFormat:
         checked = check_messages(messages)
         self._check_turns(checked, add_generation_prompt, tools)
         turns = self._turns(checked)
-        ids = [self.vocabulary.control["<s>"]]
-        for role, text in turns:
+        last = max((place for place, (role, _) in enumerate(turns) if role == "user"), default=-1)
+        control = self.vocabulary.control
+        ids = [control["<s>"]]
+        for place, (role, text) in enumerate(turns):
             if role == "user":
+                ids += self._marked("AVAILABLE_TOOLS", spell_tools(tools)) if tools and place == last else []
                 ids += self._marked("INST", text)
-            elif role == "system":
-                ids += self._marked("SYSTEM_PROMPT", text)
+            elif role in _MARKS:
+                ids += self._marked(_MARKS[role], text)
+            elif role == "calls":
+                ids += [control["[TOOL_CALLS]"], *self.encoder.encode(text), control["</s>"]]
             else:
                 ids += self.encoder.encode(text if self.version == "v1" else text.rstrip(" "))
-                ids.append(self.vocabulary.control["</s>"])
+                ids.append(control["</s>"])
         return ids
 
     def _check_turns(self, messages: list[Message], add_generation_prompt: bool, tools: object) -> None:
-        if tools or any(message.role == "tool" or message.rest.get("tool_calls") for message in messages):
+        calling = tools or any(message.role == "tool" or message.rest.get("tool_calls") for message in messages)
+        if calling and (self.version != "v3" or not self.vocabulary.control.keys() >= {*MARKS}):
             raise RequestError(
                 f"tools were found, chat format {self.version} takes system, user and assistant texts; use a model "
-                "folder with a chat template for tools"
+                "folder with a tokenizer of version v3, or with a chat template for tools"
             )
         if messages[0].role == "assistant":
             raise RequestError("messages[0]: role 'assistant' was found, 'system' or 'user' was wanted; begin with one")
@@ -100,8 +109,9 @@ class MistralFormat:
                     f"messages[{index}]: role {after.role!r} after {before.role!r} was found, "
                     f"{' or '.join(map(repr, _FOLLOWERS[before.role]))} was wanted; reorder the messages"
                 )
+        check_results(messages)
         for index, message in enumerate(messages):
-            if message.role != "user" and not message.text(""):
+            if message.role in ("system", "assistant") and not message.text("") and not message.rest.get("tool_calls"):
                 raise RequestError(f"messages[{index}]: an empty {message.role} message was found; leave it out")
         if add_generation_prompt and messages[-1].role == "assistant":
             raise RequestError(
@@ -113,8 +123,7 @@ class MistralFormat:
         """Gives role and text of each turn, with the system prompt where the version puts it."""
         turns: list[tuple[str, str]] = []
         for role, group in groupby(messages, key=lambda message: message.role):
-            texts = [message.text("\n\n") for message in group]
-            turns += [(role, text) for text in texts] if role == "system" else [(role, _joined(texts))]
+            turns += _said(role, list(group))
         if self.version == "v7":
             return turns
         system = _joined([text for role, text in turns if role == "system"])
@@ -132,6 +141,19 @@ class MistralFormat:
             return self.encoder.encode(f"[{name}] {text} [/{name}]")
         control = self.vocabulary.control
         return [control[f"[{name}]"], *self.encoder.encode(text), control[f"[/{name}]"]]
+
+
+def _said(role: str, messages: list[Message]) -> list[tuple[str, str]]:
+    """Gives the turns of neighbours with one role: one for each system message and result, else one for all."""
+    if role == "tool":
+        return [("tool", spell_result(message)) for message in messages]
+    texts = [message.text("\n\n") for message in messages]
+    calls = spell_calls(messages) if role == "assistant" else ""
+    if calls and any(texts):
+        raise RequestError("an assistant's text and tool_calls were found together, one of them was wanted")
+    if calls:
+        return [("calls", calls)]
+    return [(role, text) for text in texts] if role == "system" else [(role, _joined(texts))]
 
 
 def _joined(texts: list[str]) -> str:

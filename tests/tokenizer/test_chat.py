@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a system after the assistant": ([USER, REPLY, SYSTEM], "messages[2]: role 'system' after 'assistant' was found"),
     "an assistant last": ([USER, REPLY], "messages[1]: role 'assistant' was found at the end"),
     "an empty reply": ([USER, {"role": "assistant", "content": ""}, USER], "messages[1]: an empty assistant message"),
-    "a tool's result": ([USER, {"role": "tool", "content": "5"}], "tools were found"),
+    "a tool's result": ([USER, {"role": "tool", "content": "5"}], "tool"),
 }
 
 
