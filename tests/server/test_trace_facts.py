@@ -10,7 +10,7 @@ from octavo.errors import TraceError
 from octavo.server.service import ServiceFacts
 from octavo.server.settings import ModelSettings, ServerSettings, TraceSettings
 from octavo.server.trace_facts import live_manifest, spelling_of
-from tests.engine.serving import VARIANTS, tiny
+from tests.engine.serving import tiny
 
 
 def facts_of(llm: LLM) -> ServiceFacts:
@@ -51,6 +51,6 @@ def test_token_ids_are_kept_only_where_it_is_asked_for(mini: LLM) -> None:
 
 
 def test_a_dense_model_has_nothing_to_trace(mini: LLM) -> None:
-    dense = replace(facts_of(mini), config=tiny(**VARIANTS["dense"]).config)
+    dense = replace(facts_of(mini), config=tiny(num_experts=0, num_experts_per_tok=0, hidden_dim=45).config)
     with pytest.raises(TraceError, match=r"octavo-mini has no experts.*leave --trace-dir out"):
         live_manifest(dense, ServerSettings(), None)
