@@ -16,6 +16,7 @@ from octavo.server.errors import Fault, Refused, unavailable
 from octavo.server.front import Front
 from octavo.server.grammar import GrammarSpec
 from octavo.server.metrics import Metrics
+from octavo.server.routing_log import RoutingLog
 from octavo.server.service import Service, ServiceFacts, Submission
 from octavo.server.settings import ServerSettings
 
@@ -28,13 +29,13 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What every route needs: the engine, the model's front, the settings, and who counts."""
+    """What every route needs: the engine, the model's front, the settings, who counts, and who keeps routings."""
 
     service: Service
     front: Front
     settings: ServerSettings
     metrics: Metrics
-    finished: list[Callable[[RequestDraft], None]] = field(default_factory=list)
+    routing_log: RoutingLog
 
     def ready(self) -> ServiceFacts:
         """The engine's facts; raises Refused, a 503, while it takes no requests."""

@@ -100,5 +100,11 @@ def key_of(scope: Scope) -> bytes | None:
     return None
 
 
+def owner_of(scope: Scope) -> bytes:
+    """Who sent a request, by the key that it brought: its digest, empty where it brought none."""
+    key = key_of(scope)
+    return b"" if key is None else _digest(key)
+
+
 def _digest(key: str | bytes) -> bytes:
     return hashlib.sha256(key.encode() if isinstance(key, str) else key).digest()

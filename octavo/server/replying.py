@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from octavo.server.answering import ClientGone, Job, Serving, answer, while_connected
+from octavo.server.keys import owner_of
 from octavo.server.schema.replies import ErrorReply
 from octavo.server.schema.sampling import SamplingFields
 from octavo.server.stream import Emit, EventStream
@@ -50,13 +51,18 @@ class Answer(Protocol):
 async def reply(serving: Serving, request: Request, body: SamplingFields, made: Answer) -> Response:
     """The answer as the request wants it; its work ends when the client leaves."""
     headers = {"x-request-id": made.name}
+    heard = serving.routing_log.begin(made.name, owner=owner_of(request.scope)) if body.wants_routing else None
     if body.stream:
-        return EventStream(made.write, headers=headers)
+        return EventStream(made.write if heard is None else heard.of_stream(made.write), headers=headers)
     try:
         await while_connected(request.receive, answer(serving, made.jobs))
     except ClientGone:
         return Response(status_code=CLIENT_GONE)
-    return json_response(made.whole(), headers)
+    whole = made.whole()
+    if heard is not None:
+        heard.add(whole)
+        heard.keep()
+    return json_response(whole, headers)
 
 
 def json_response(content: Any, headers: dict[str, str] | None = None) -> Response:

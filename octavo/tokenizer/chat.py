@@ -185,6 +185,8 @@ class TemplateFormat:
     ) -> list[int]:
         """Gives the ids of ``messages`` as the template writes them."""
         check_plain(tools, "tools")
+        if tools and not self.template.speaks_of("tools"):
+            raise RequestError(f"tools were found, but {self.template.where} says nothing of them; leave them out")
         given = {"messages": [_as_given(message) for message in check_messages(messages)], "tools": tools or None}
         away, back = _disguise(self.vocabulary.control, given)
         variables = {

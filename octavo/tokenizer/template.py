@@ -49,6 +49,10 @@ class ChatTemplate:
         self._finalizer: weakref.finalize[..., ChatTemplate] | None = None
         self._owner = os.getpid()
 
+    def speaks_of(self, name: str) -> bool:
+        """Says whether the template looks at a variable of this name at all."""
+        return name in self._source
+
     def render(self, variables: Mapping[str, Any]) -> str:
         """Gives the text of a conversation. Raises RequestError if the template does not take it, TokenizerError if the
         template cannot be compiled, does what the sandbox forbids, or passes a limit."""

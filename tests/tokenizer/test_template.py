@@ -280,3 +280,9 @@ def no_process_left() -> Iterator[None]:
     import gc
 
     gc.collect()
+
+
+def test_a_template_that_says_nothing_of_tools_takes_none(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_folder(folder_with(tmp_path, MIXTRAL))
+    with pytest.raises(RequestError, match=r"tokenizer_config.json says nothing of them"):
+        tokenizer.encode_chat(CONVERSATION, tools=[{"type": "function", "function": {"name": "f"}}])
