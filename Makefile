@@ -7,7 +7,7 @@ UV ?= $(shell command -v uv || echo .tools/bin/uv)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: demo test check pytest lock clean
+.PHONY: demo test check pytest promises lock clean
 
 demo:    ## generates text with the embedded model, every token coloured by the expert that read it
 	@$(PYTHON) bootstrap.py demo $(ARGS)
@@ -20,6 +20,9 @@ check:   ## the same, under the name that developers look for
 
 pytest:  ## only the tests, or some of them
 	@$(PYTHON) bootstrap.py pytest $(ARGS)
+
+promises: ## what the server is said to bear, tried in full: docs/reliability.md
+	@$(PYTHON) bootstrap.py promises $(ARGS)
 
 # torch stays at the version that is pinned now; what torch itself pins (the CUDA libraries) is left to torch, and
 # what only a browser's Python needs is left out.

@@ -46,6 +46,7 @@ COMMANDS = {
     "octavo": ([], [("-m", "octavo")]),
     **dict.fromkeys(("check", "test"), (["test"], CHECKS)),
     "pytest": (["test"], [("-m", "pytest")]),
+    "promises": (["test"], [("-m", "benchmarks.promises")]),
     "python": (["test"], [()]),
 }
 

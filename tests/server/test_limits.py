@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +53,11 @@ def test_a_bound_that_no_request_could_keep_is_refused(name: str, value: Any) ->
 
 def test_a_whole_number_of_seconds_and_an_empty_queue_are_fine() -> None:
     assert Limits(request_timeout=5, max_queue=0).max_queue == 0
+
+
+def test_the_operators_guide_lists_every_bound_with_its_default() -> None:
+    guide = (Path(__file__).parent.parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| (\w+) \| ([\d,]+)(?: s)? \|", guide, re.MULTILINE))
+    assert {name: float(text.replace(",", "")) for name, text in listed.items()} == {
+        field.name: getattr(Limits(), field.name) for field in fields(Limits)
+    }
