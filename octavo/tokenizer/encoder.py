@@ -7,6 +7,9 @@ from tokenizers import Tokenizer
 from octavo.errors import RequestError, TokenizerError
 from octavo.tokenizer.vocabulary import SPACE_MARK
 
+LONG = 512
+"""Characters from which on a text takes its time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
@@ -29,7 +32,12 @@ class Encoder:
             text = SPACE_MARK + text.replace(" ", SPACE_MARK)
         bpe = self.bpe if first or self.continuing is None else self.continuing
         try:
-            ids: list[int] = bpe.encode(text, add_special_tokens=False).ids
+            ids: list[int]
+            if len(text) > LONG:
+                # Only a batch, be it of one, is encoded without keeping all other threads waiting.
+                ids = bpe.encode_batch_fast([text], add_special_tokens=False)[0].ids
+            else:
+                ids = bpe.encode(text, add_special_tokens=False).ids
         except Exception as error:  # the library raises a bare Exception for a character that it has no token for
             raise TokenizerError(
                 f"{' '.join(str(error).split())[:200]} was found while encoding, a tokenizer that knows every "
