@@ -41,6 +41,14 @@ class Linear(nn.Module):
     def forward(self, x_TI: Float[Tensor, "T I"]) -> Float[Tensor, "T O"]:
         return self.ops.linear(x_TI, self.weight)
 
+    def of(self, norm: "RMSNorm", x_TI: Float[Tensor, "T I"]) -> Float[Tensor, "T O"]:
+        """y = norm(x) Wᵀ."""
+        return self.ops.map_normed(x_TI, (norm.weight, norm.eps), self.weight)
+
+    def onto(self, residual_TO: Float[Tensor, "T O"], x_TI: Float[Tensor, "T I"]) -> Float[Tensor, "T O"]:
+        """y = residual + x Wᵀ."""
+        return self.ops.add_mapped(x_TI, self.weight, residual_TO)
+
     def lay_out(self) -> None:
         """Lays the weight out for the ops; it is no parameter any more."""
         laid_out = self.ops.lay_out(self.weight.detach())
@@ -73,7 +81,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """o = softmax(rope(q) rope(k)ᵀ / sqrt(H)) v · W_o, where G key/value heads serve Q query heads."""
+    """y = x + softmax(rope(q) rope(k)ᵀ / sqrt(H)) v · W_o;  q, k, v = norm(x) · W_qkv, G of k and v for Q of q."""
 
     def __init__(self, config: ModelConfig, layer: int, ops: Ops) -> None:
         super().__init__()
@@ -86,24 +94,21 @@ class Attention(nn.Module):
         self.wo = Linear(config.num_heads * config.head_dim, config.dim, ops)
 
     def forward(
-        self, x_TD: Float[Tensor, "T D"], rope: Rotation, batch: Batch, cache: KVCache | None
+        self, x_TD: Float[Tensor, "T D"], norm: RMSNorm, rope: Rotation, batch: Batch, cache: KVCache | None
     ) -> Float[Tensor, "T D"]:
-        heads_TNH = self.wqkv(x_TD).unflatten(-1, (-1, self.head_dim))
-        turned_TNH, value_TGH = heads_TNH.split((self.num_heads + self.num_kv_heads, self.num_kv_heads), dim=1)
-        query_TQH, key_TGH = self.ops.rotate(turned_TNH, *rope).split((self.num_heads, self.num_kv_heads), dim=1)
+        heads_TNH = self.wqkv.of(norm, x_TD).unflatten(-1, (-1, self.head_dim))
         if cache is None or batch.pages is None:
+            turned_TNH, value_TGH = heads_TNH.split((self.num_heads + self.num_kv_heads, self.num_kv_heads), dim=1)
+            query_TQH, key_TGH = self.ops.rotate(turned_TNH, *rope).split((self.num_heads, self.num_kv_heads), dim=1)
             said_TQH = self.ops.packed_attention(query_TQH, key_TGH, value_TGH, batch, self.window)
         else:
-            cache.write(self.layer, key_TGH, value_TGH, batch.pages.slot_T)
-            said_TQH = self.ops.paged_attention(
-                query_TQH, cache.key_LPBGH[self.layer], cache.value_LPBGH[self.layer], batch, self.window
-            )
-        o_TD: Tensor = self.wo(said_TQH.flatten(1))
-        return o_TD
+            said_TQH = self.ops.attend(heads_TNH, rope, (cache, self.layer), batch, self.window)
+        y_TD: Tensor = self.wo.onto(x_TD, said_TQH.flatten(1))
+        return y_TD
 
 
 class Router(nn.Module):
-    """G(x) = Softmax(TopK(x · W_g)): the K experts that read each token, and how much each contributes."""
+    """x' = norm(x);  G(x') = Softmax(TopK(x' · W_g)): the K experts that read each token, and what each contributes."""
 
     def __init__(self, config: ModelConfig, ops: Ops) -> None:
         super().__init__()
@@ -111,12 +116,12 @@ class Router(nn.Module):
         self.num_experts_per_tok = config.num_experts_per_tok
         self.ops = ops
 
-    def forward(self, x_TD: Float[Tensor, "T D"]) -> Routing:
-        return self.ops.router(x_TD, self.weight, self.num_experts_per_tok)
+    def forward(self, x_TD: Float[Tensor, "T D"], norm: RMSNorm) -> tuple[Float[Tensor, "T D"], Routing]:
+        return self.ops.route_normed(x_TD, (norm.weight, norm.eps), self.weight, self.num_experts_per_tok)
 
 
 class FeedForward(nn.Module):
-    """SwiGLU: y = w2(silu(w1 x) · w3 x); w13 holds the rows of w1 and then those of w3."""
+    """x' = norm(x);  y = x + w2(silu(w1 x') · w3 x'); w13 holds the rows of w1 and then those of w3."""
 
     def __init__(self, config: ModelConfig, ops: Ops) -> None:
         super().__init__()
@@ -124,12 +129,12 @@ class FeedForward(nn.Module):
         self.w2 = Linear(config.hidden_dim, config.dim, ops)
         self.ops = ops
 
-    def forward(self, x_TD: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
-        return self.w2(self.ops.swiglu(self.w13(x_TD))), ()
+    def forward(self, x_TD: Float[Tensor, "T D"], norm: RMSNorm) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+        return self.w2.onto(x_TD, self.ops.swiglu(self.w13.of(norm, x_TD))), ()
 
 
 class SparseMoE(nn.Module):
-    """y = Σ_i G(x)_i · SwiGLU_i(x): a router, and E experts of which K read each token."""
+    """y = x + Σ_i G(x')_i · SwiGLU_i(x');  x' = norm(x): a router, and E experts of which K read each token."""
 
     def __init__(self, config: ModelConfig, ops: Ops) -> None:
         super().__init__()
@@ -139,9 +144,10 @@ class SparseMoE(nn.Module):
         self.w2: Any = nn.Parameter(torch.empty(shape[0], shape[2], shape[1]))
         self.ops = ops
 
-    def forward(self, x_TD: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
-        routing = self.gate(x_TD)
-        return self.ops.experts(x_TD, routing.expert_TK, routing.weight_TK, self.w13, self.w2), (routing,)
+    def forward(self, x_TD: Float[Tensor, "T D"], norm: RMSNorm) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
+        normed_TD, routing = self.gate(x_TD, norm)
+        routed = routing.expert_TK, routing.weight_TK
+        return self.ops.add_experts(normed_TD, routed, self.w13, self.w2, x_TD), (routing,)
 
     def lay_out(self) -> None:
         """Lays the experts' weights out for the ops; they are no parameters any more."""
@@ -151,7 +157,7 @@ class SparseMoE(nn.Module):
 
 
 class Block(nn.Module):
-    """h = x + attention(norm(x));  y = h + feed_forward(norm(h))."""
+    """h = x + attend(norm(x));  y = h + read(norm(h)): each half norms and adds itself, so a kernel may do it all."""
 
     def __init__(self, config: ModelConfig, layer: int, ops: Ops) -> None:
         super().__init__()
@@ -163,9 +169,9 @@ class Block(nn.Module):
     def forward(
         self, x_TD: Float[Tensor, "T D"], rope: Rotation, batch: Batch, cache: KVCache | None
     ) -> tuple[Float[Tensor, "T D"], tuple[Routing, ...]]:
-        h_TD = x_TD + self.attention(self.attention_norm(x_TD), rope, batch, cache)
-        y_TD, routings = self.feed_forward(self.ffn_norm(h_TD))
-        return h_TD + y_TD, routings
+        h_TD = self.attention(x_TD, self.attention_norm, rope, batch, cache)
+        y_TD, routings = self.feed_forward(h_TD, self.ffn_norm)
+        return y_TD, routings
 
 
 class Transformer(nn.Module):

@@ -14,6 +14,10 @@ import numpy
 import pytest
 import torch
 
+# Before Triton is imported, which torch does not do by itself: without a GPU its kernels run in its interpreter.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:

@@ -24,6 +24,8 @@ EMPTY_WORDS = re.compile(
 TESTED_ELSEWHERE = {
     "octavo/__init__.py": "tests/test_public_face.py",
     "octavo/__main__.py": "tests/test_public_face.py",
+    "octavo/ops/experts/few_up.py": "tests/ops/experts/test_triton.py",
+    "octavo/ops/experts/few_down.py": "tests/ops/experts/test_triton.py",
 }
 # torch.load is for one file, which converts a .pth that the caller has allowed, and reads weights only.
 MAY_UNPICKLE_WEIGHTS = {"octavo/checkpoint/pickled.py"}
