@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from octavo.errors import TraceError
 from octavo.server.errors import Fault, Refused
-from octavo.server.exposition import Exposition
+from octavo.server.exposition import CONTENT_TYPE, Exposition
 from octavo.server.front import Front
 from octavo.server.keys import owner_of
 from octavo.server.metrics import Metrics
@@ -54,7 +54,8 @@ def open_observation(service: Service, front: Front, settings: ServerSettings) -
 
     Raises TraceError where that folder cannot be written, and for a dense model, which routes nothing.
     """
-    metrics = Metrics(RoutingStats())
+    config = front.config
+    metrics = Metrics(RoutingStats((config.num_layers, config.num_experts) if config.is_sparse else (0, 0)))
     service.observe(metrics.on_step)
     traffic, overheard = None, service
     if settings.trace.folder is not None:
@@ -90,10 +91,9 @@ def observation_routes(observation: Observation) -> APIRouter:
     }
 
     @router.get("/metrics", response_class=Response, **described)
-    async def metrics(request: Request) -> Response:
-        """Gives all metrics, in OpenMetrics where the client asks for that."""
-        content, content_type = observation.exposition.render(request.headers.get("accept", ""))
-        return Response(content, headers={"content-type": content_type})
+    async def metrics() -> Response:
+        """Gives all metrics, in the text format that every scraper reads."""
+        return Response(observation.exposition.render(), headers={"content-type": CONTENT_TYPE})
 
     @router.get("/v1/routing/stats", **statistics)
     async def routing_stats() -> Response:

@@ -48,24 +48,30 @@ class LayerLoad:
 
 
 class RoutingStats:
-    """Counts what the engine's steps report; layers and experts are known from the first step on.
+    """Counts what the engine's steps report, of ``shape`` layers and experts; without it the first step tells them.
 
     ``clock`` gives seconds. Steps and questions come from one thread.
     """
 
-    def __init__(self, *, window_seconds: int = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int] = (0, 0),
+        *,
+        window_seconds: int = WINDOW_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.window_seconds = window_seconds
         self._clock = clock
         self._tokens = 0
-        self._count_LE: Int64[np.ndarray, "L E"] = np.zeros((0, 0), np.int64)
+        self._count_LE: Int64[np.ndarray, "L E"] = np.zeros(shape, np.int64)
         # Slot s holds what was counted in second ``_second_W[s]``; it is cleared when its turn comes again.
         self._second_W = np.full(window_seconds, -1, np.int64)
         self._tokens_W = np.zeros(window_seconds, np.int64)
-        self._count_WLE: Int64[np.ndarray, "W L E"] = np.zeros((window_seconds, 0, 0), np.int64)
+        self._count_WLE: Int64[np.ndarray, "W L E"] = np.zeros((window_seconds, *shape), np.int64)
 
     @property
     def selections_LE(self) -> Int64[np.ndarray, "L E"]:
-        """Assignments to each expert of each layer since the start; empty before the first step and for a dense model.
+        """Assignments to each expert of each layer since the start; empty for a dense model.
 
         It goes on counting: copy what is to be kept.
         """

@@ -39,6 +39,12 @@ def test_the_measures_are_those_of_the_paper_and_their_sources() -> None:
     assert (half.entropy_bits, half.max_violation, half.cv) == (1.0, 1.0, 1.0)
 
 
+def test_layers_are_told_before_the_first_step_where_their_number_is_known() -> None:
+    layers = RoutingStats((2, 4)).wire()["since_start"]["layers"]
+    assert [(layer["tokens"], layer["expert_share"]) for layer in layers] == [(0, [0.0] * 4)] * 2
+    assert layers[0]["entropy_bits"] is None
+
+
 def test_entropy_agrees_with_its_definition() -> None:
     stats = RoutingStats()
     stats.add(step([[5, 2, 0, 1]], tokens=4))
