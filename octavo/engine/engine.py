@@ -1,5 +1,6 @@
 """The engine: requests in, one step at a time, token ids out."""
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from octavo.engine.batching import build
 from octavo.engine.blocks import BlockPool
 from octavo.engine.capacity import num_pages
 from octavo.engine.config import EngineConfig
+from octavo.engine.constraint import Constraint
 from octavo.engine.request import FinishReason, Group, Progress, Request, RoutingRows, Sequence, TokenLogprobs
 from octavo.engine.routing_cache import RoutingCache
 from octavo.engine.runner import Runner
@@ -20,6 +22,7 @@ from octavo.engine.transfer import Transfer
 from octavo.errors import ConfigError, RequestError
 from octavo.model import Output, Transformer
 
+LOG = logging.getLogger("octavo.engine")
 ROWS_SCORED_AT_ONCE = 256
 
 # The logprobs of a chunk's prompt tokens; None when the logits were not finite.
@@ -84,7 +87,13 @@ class Engine:
         self._num_added += 1
         group = Group(request=request)
         group.sequences = tuple(
-            Sequence(group=group, index=index, seed=seed_of(seed, index), token_ids=list(request.prompt_token_ids))
+            Sequence(
+                group=group,
+                index=index,
+                seed=seed_of(seed, index),
+                token_ids=list(request.prompt_token_ids),
+                constraint=None if request.constraint is None else request.constraint.fresh(),
+            )
             for index in range(request.params.n)
         )
         self._groups[request.request_id] = group
@@ -234,9 +243,9 @@ class Engine:
             return "stop", None
         if params.stop_token_ids and token in params.stop_token_ids:
             return "stop", token
-        if sequence.num_generated == params.max_tokens or len(sequence.token_ids) >= self.max_model_len:
-            return "length", None
-        return None, None
+        full = sequence.num_generated == params.max_tokens or len(sequence.token_ids) >= self.max_model_len
+        reason: FinishReason | None = "length" if full else None
+        return (reason if sequence.constraint is None else _accept(sequence.constraint, token) or reason), None
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
         sequence.finish_reason = reason
@@ -244,6 +253,15 @@ class Engine:
         self.sampler.forget(sequence)
         if all(one.finish_reason for one in sequence.group.sequences):
             del self._groups[sequence.request.request_id]
+
+
+def _accept(constraint: Constraint, token: int) -> FinishReason | None:
+    """How a constrained output ends with ``token``, if it does."""
+    try:
+        return "stop" if constraint.accept(token) else None
+    except Exception as error:
+        LOG.warning("a constraint failed, which ends its request: %s", error)
+        return "error"
 
 
 def _score(logits_RV: Tensor, chunk: Chunk) -> Scores:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from octavo.engine.constraint import Constraint
 from octavo.engine.params import SamplingParams
 
 FinishReason = Literal["stop", "length", "abort", "error"]
@@ -16,7 +17,8 @@ FinishReason = Literal["stop", "length", "abort", "error"]
 class Request:
     """One prompt and what is wanted of it; ``eos_token_ids`` end an output unless ``params.ignore_eos``.
 
-    Only requests of the same ``cache_salt`` share what the cache remembers of their prompts.
+    Only requests of the same ``cache_salt`` share what the cache remembers of their prompts. Each output keeps to a
+    fresh ``constraint`` where there is one.
     """
 
     request_id: str
@@ -24,6 +26,7 @@ class Request:
     params: SamplingParams
     eos_token_ids: frozenset[int] = frozenset()
     cache_salt: str = ""
+    constraint: Constraint | None = None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -64,6 +67,7 @@ class Sequence:
     num_read: int = 0
     running: bool = False
     finish_reason: FinishReason | None = None
+    constraint: Constraint | None = None
 
     @property
     def request(self) -> Request:

@@ -1,17 +1,19 @@
 """The sampler: from logits to the next token of each sequence.
 
-In vLLM's order: logprobs are read off the raw logits; then min_tokens, logit_bias and the penalties change them; then
-the greedy take the largest, and the others divide by the temperature, drop what min_p, top_k and top_p drop, and draw
-from what is left.
+In vLLM's order: logprobs are read off the raw logits; then min_tokens, logit_bias and the penalties change them, and
+what a constraint does not allow is dropped; then the greedy take the largest, and the others divide by the temperature,
+drop what min_p, top_k and top_p drop, and draw from what is left.
 
 A draw is one number in [0, 1) that depends on the sequence's seed and on how many tokens it has chosen, and on nothing
 else: so the same request draws the same in any batch, and after a preemption.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence as List
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -19,10 +21,15 @@ from torch import Tensor
 from octavo.engine.penalties import Seen, edit
 from octavo.engine.request import Sequence, TokenLogprobs
 
+LOG = logging.getLogger("octavo.engine")
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The token chosen for one sequence, or None when its logits were not finite; and its logprobs when wanted."""
+    """The token chosen for one sequence, and its logprobs when wanted.
+
+    None where there is none: its logits were not finite, or its constraint allowed nothing.
+    """
 
     token_id: int | None
     logprobs: TokenLogprobs | None = None
@@ -36,11 +43,13 @@ class Sampler:
 
     def choose(self, logits_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> list[Choice]:
         """Chooses the next token of each of S sequences from its row."""
+        # Before anything that waits: on a GPU the forward still runs.
+        allowed, stuck = ask_constraints(sequences)
         raw_SV = logits_SV.float()
         # One pass that is finite only when every logit of the row is.
         finite = raw_SV.sum(dim=-1).isfinite().tolist()
         params = [sequence.request.params for sequence in sequences]
-        token_S = self._tokens(raw_SV, sequences)
+        token_S = self._tokens(raw_SV, sequences, allowed)
         tokens = token_S.tolist()
         logprobs: dict[int, TokenLogprobs] = {}
         wanted = [row for row, p in enumerate(params) if p.logprobs is not None and finite[row]]
@@ -50,7 +59,7 @@ class Sampler:
             found = read_logprobs(rows_SV, [tokens[row] for row in wanted], counts)
             logprobs = dict(zip(wanted, found, strict=True))
         return [
-            Choice(token if fine else None, logprobs.get(row))
+            Choice(token if fine and row not in stuck else None, logprobs.get(row))
             for row, (token, fine) in enumerate(zip(tokens, finite, strict=True))
         ]
 
@@ -58,12 +67,18 @@ class Sampler:
         """Drops what is remembered about a sequence that is finished."""
         self._seen.pop(sequence, None)
 
-    def _tokens(self, raw_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> Tensor:
+    def _tokens(
+        self, raw_SV: Float[Tensor, "S V"], sequences: List[Sequence], allowed: dict[int, np.ndarray]
+    ) -> Tensor:
         edited = [row for row, sequence in enumerate(sequences) if sequence.request.params.edited]
-        if edited:
+        if edited or allowed:
             raw_SV = raw_SV.clone()
             for row in edited:
                 edit(raw_SV[row], sequences[row], self._remember(sequences[row], raw_SV))
+        if allowed:
+            rows = list(allowed)
+            allowed_CV = torch.from_numpy(np.stack(list(allowed.values()))).to(raw_SV.device, non_blocking=True)
+            raw_SV[rows] = raw_SV[rows].masked_fill(~allowed_CV, -torch.inf)
         drawn = [row for row, sequence in enumerate(sequences) if not sequence.request.params.greedy]
         token_S = raw_SV.argmax(dim=-1)
         if drawn:
@@ -79,6 +94,27 @@ class Sampler:
         seen = self._seen[sequence]
         seen.follow(sequence)
         return seen
+
+
+def ask_constraints(sequences: List[Sequence]) -> tuple[dict[int, np.ndarray], set[int]]:
+    """What each constrained row allows, and the rows for which there is no token: where nothing is allowed, or where
+    its constraint failed, which is told to the log and is no other row's concern."""
+    allowed: dict[int, np.ndarray] = {}
+    stuck: set[int] = set()
+    for row, sequence in enumerate(sequences):
+        if sequence.constraint is None:
+            continue
+        try:
+            found = sequence.constraint.allowed()
+        except Exception as error:
+            LOG.warning("a constraint failed, which ends its request: %s", error)
+            stuck.add(row)
+            continue
+        if found.any():
+            allowed[row] = found
+        else:
+            stuck.add(row)
+    return allowed, stuck
 
 
 def draw(logits_SV: Float[Tensor, "S V"], sequences: List[Sequence]) -> Int[Tensor, "S"]:

@@ -3,7 +3,8 @@
     to the engine    open, SETTINGS · add, REQUEST, GRAMMAR · abort, ID, INDEX · stop
     from the engine  ready, FACTS · failed, CLASS, TEXT · said, PROGRESS..., REPORT · load, LOAD · refused, ID, TEXT
 
-Only what differs from its default is sent of a request's parameters; they are checked again where they arrive.
+Only what differs from its default is sent of a request's parameters; they are checked again where they arrive. A
+request's constraint is not sent: it is made there, of the grammar.
 """
 
 import dataclasses
@@ -32,17 +33,24 @@ def request_to_plain(request: Request) -> Plain:
         if name in params:
             given = params[name]
             params[name] = dict(given) if name == "logit_bias" else given if isinstance(given, str) else list(given)
-    return [request.request_id, list(request.prompt_token_ids), params, sorted(request.eos_token_ids)]
+    return [
+        request.request_id,
+        list(request.prompt_token_ids),
+        params,
+        sorted(request.eos_token_ids),
+        request.cache_salt,
+    ]
 
 
 def request_of(plain: Plain) -> Request:
     """A request as it was sent; raises RequestError for parameters that cannot be."""
-    name, prompt, params, ends = plain
+    name, prompt, params, ends, salt = plain
     return Request(
         request_id=name,
         prompt_token_ids=tuple(prompt),
         params=SamplingParams(**params),
         eos_token_ids=frozenset(ends),
+        cache_salt=salt,
     )
 
 

@@ -81,7 +81,7 @@ def test_it_opens_serves_and_stops_when_told(small: Path, sparse: Transformer) -
         assert [progress_of(one).request_id for _, said, _ in steps for one in said] == ["a"] * 3
         engine.link.send(["abort", "nobody", None])
         assert load_of(engine.hear("load")[1]).pages_used == 0
-        engine.link.send(["add", ["b", [1], {"temperature": -1.0}, []], None])
+        engine.link.send(["add", ["b", [1], {"temperature": -1.0}, [], ""], None])
         assert engine.hear("refused")[1:3] == ["b", "RequestError"]
         engine.link.send(["add", ["c"], None])
         assert engine.hear("refused")[1:3] == ["c", "OctavoError"]

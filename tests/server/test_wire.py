@@ -43,9 +43,12 @@ PARAMS = [
 
 @pytest.mark.parametrize("params", PARAMS)
 def test_a_request(params: SamplingParams) -> None:
-    given = Request(request_id="é", prompt_token_ids=(1, 2, 40_000), params=params, eos_token_ids=frozenset({2, 7}))
+    given = Request(
+        request_id="é", prompt_token_ids=(1, 2, 40_000), params=params, eos_token_ids=frozenset({2, 7}), cache_salt="s"
+    )
     found = request_of(sent(request_to_plain(given)))
     assert (found.request_id, found.prompt_token_ids, found.eos_token_ids) == ("é", (1, 2, 40_000), frozenset({2, 7}))
+    assert found.cache_salt == "s"
     assert found.params.stop_strings == params.stop_strings
     assert list(found.params.stop_token_ids or ()) == list(params.stop_token_ids or ())
     for name in ("n", "temperature", "logit_bias", "seed", "max_tokens", "routing", "router_logits", "logprobs"):
