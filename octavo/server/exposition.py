@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
@@ -13,6 +13,8 @@ from octavo.server.metric_names import METRICS, Metric
 from octavo.server.metrics import Metrics
 from octavo.server.service import Service
 
+# Whatever a scraper would rather have: in OpenMetrics the library writes the colon of our names as an underscore.
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 Samples = Mapping[tuple[str, ...], float]
 """A metric's values by those of its own labels."""
 
@@ -38,10 +40,9 @@ class Exposition(Collector):
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
-    def render(self, accept: str = "") -> tuple[bytes, str]:
-        """The text and its content type, in the form that ``accept``, a request's header, asks for."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+    def render(self) -> bytes:
+        """The text, of type ``CONTENT_TYPE``."""
+        return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Family]:
         """Every metric as it stands now."""

@@ -27,9 +27,7 @@ def exposed(prefix: str = "octavo", state: State = "ready", traced: dict[str, in
     metrics.prompt_tokens = 12
     metrics.rejected_with(429)
     exposition = Exposition(StillService(load, state), metrics, model_name='a "b"', prefix=prefix, traced=traced)
-    text, content_type = exposition.render()
-    assert content_type.startswith("text/plain")
-    return text.decode()
+    return exposition.render().decode()
 
 
 def values(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -90,10 +88,3 @@ def test_boards_made_for_vllm_find_their_names() -> None:
 def test_two_applications_do_not_share_their_counts() -> None:
     """Registries of their own: in the library's global one the second would be refused as a duplicate."""
     assert values(exposed()) == values(exposed())
-
-
-def test_a_scraper_may_ask_for_open_metrics() -> None:
-    exposition = Exposition(StillService(ServiceLoad()), Metrics(RoutingStats()), model_name="m")
-    text, content_type = exposition.render("application/openmetrics-text; version=1.0.0")
-    assert content_type.startswith("application/openmetrics-text")
-    assert text.endswith(b"# EOF\n")
