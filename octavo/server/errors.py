@@ -10,6 +10,7 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -134,15 +135,16 @@ def wanted(error: Mapping[str, Any]) -> str:
 def path_of(loc: Sequence[int | str]) -> str:
     """A field's place as a person writes it: messages[0].content; what a union calls its branches is left out."""
     path = ""
-    for part in loc[1:]:
+    for before, part in pairwise(loc):
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part.isidentifier() and part.islower() and part not in BRANCHES:
+        elif part.isidentifier() and part.islower() and not (isinstance(before, int) and part in ROLES):
             path += f".{part}"
     return path.removeprefix(".")
 
 
-BRANCHES = frozenset({"system", "developer", "assistant", "str", "int", "float", "bool", "dict", "list", "none"})
+# Which kind of message was meant stands after its number.
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
 class Shield:

@@ -1,11 +1,13 @@
 """A server that really listens: uvicorn on a port of its own, in a thread, in front of an engine in another thread."""
 
 import asyncio
+import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import openai
@@ -15,8 +17,9 @@ from fastapi import FastAPI
 from octavo.model import Transformer
 from octavo.server.app import build_app
 from octavo.server.front import Front
+from octavo.server.service import Service
 from octavo.server.settings import ServerSettings
-from tests.server.pretended import PretendedService, pretended_service
+from tests.server.pretended import pretended_service
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Live:
 
     url: str
     app: FastAPI
-    service: PretendedService
+    service: Any
     loop: asyncio.AbstractEventLoop
     key: str = "none"
     http: httpx.Client = field(init=False)
@@ -38,10 +41,45 @@ class Live:
     def post(self, path: str, **fields: object) -> httpx.Response:
         return self.http.post(path, json=fields)
 
+    def chunks(self, path: str, **fields: object) -> list[dict[str, Any]]:
+        """The events of a stream, which must be sound and end with [DONE]."""
+        with self.http.stream("POST", path, json={**fields, "stream": True}) as response:
+            assert response.status_code == 200, response.read()
+            assert response.headers["content-type"].startswith("text/event-stream")
+            events = response.read().decode("utf-8").split("\n\n")
+        assert events[-2:] == ["data: [DONE]", ""]
+        assert all(event.startswith("data: ") for event in events[:-1])
+        return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+
+    def joined(self, path: str, **fields: object) -> dict[str, Any]:
+        """The chunks of a stream put together as the whole answer that they stand for."""
+        return join(self.chunks(path, **fields, stream_options={"include_usage": True}))
+
     def error(self, path: str, status: int = 400, **fields: object) -> dict[str, str | None]:
         response = self.post(path, **fields)
         assert response.status_code == status, response.text
         return dict(response.json()["error"])
+
+
+def join(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Puts chunks together: texts, lists and objects end to end, for anything else the last word counts."""
+    whole: dict[str, Any] = {}
+    for chunk in chunks:
+        for choice in chunk.pop("choices"):
+            place = whole.setdefault("choices", {}).setdefault(choice["index"], {})
+            for name, value in choice.items():
+                place[name] = _added(place.get(name), value)
+        whole |= chunk
+    whole["choices"] = [choice for _, choice in sorted(whole["choices"].items())]
+    return whole
+
+
+def _added(old: Any, new: Any) -> Any:
+    if old is None or new is None:
+        return old if new is None else new
+    if isinstance(new, str | list):
+        return old + new
+    return {name: _added(old.get(name), new.get(name)) for name in (*old, *new)} if isinstance(new, dict) else new
 
 
 @contextmanager
@@ -55,14 +93,26 @@ def live_server(
     **limits: int,
 ) -> Iterator[Live]:
     """Serves ``model`` until the block is left."""
-    settings = settings or ServerSettings()
+
+    def open_service() -> AbstractAsyncContextManager[Service]:
+        return pretended_service(model, eos_token_ids=eos_token_ids, slow=slow, **limits)
+
+    with live_app(open_service, front, settings or ServerSettings()) as live:
+        yield live
+
+
+@contextmanager
+def live_app(
+    open_service: Callable[[], AbstractAsyncContextManager[Service]], front: Front, settings: ServerSettings
+) -> Iterator[Live]:
+    """Serves what ``open_service`` opens until the block is left."""
     ready = threading.Event()
     found: list[Live] = []
     server: list[uvicorn.Server] = []
     door = socket.create_server(("127.0.0.1", 0))
 
     async def serve() -> None:
-        async with pretended_service(model, eos_token_ids=eos_token_ids, slow=slow, **limits) as service:
+        async with open_service() as service:
             app = build_app(service, front, settings)
             config = uvicorn.Config(app, log_level="critical", http="httptools", ws="none", lifespan="on")
             server.append(uvicorn.Server(config))
