@@ -48,7 +48,9 @@ def shown(value: object) -> str:
         return shown_text(value)
     if isinstance(value, bool | None):
         return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**20):
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    if isinstance(value, int) and abs(value) < 10**20:
         return repr(value)
     kinds = {dict: "an object", list: "a list", int: "a very large number"}
     return kinds.get(type(value), "something else")
