@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from octavo.errors import ConfigError
 from octavo.server.door import address_of, close_door
@@ -31,7 +31,7 @@ LOG = logging.getLogger("octavo.server")
 # For answers to be written after the engine has ended, and connections to be closed.
 SECONDS_TO_CLOSE = 2
 
-Build = Callable[[Service, Front, ServerSettings], ASGIApp]
+Build = Callable[[Service, Front, ServerSettings], FastAPI]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,6 @@ def run(settings: ServerSettings, bound: socket.socket, build: Build, announce: 
     """
     config = uvicorn.Config(
         _unbuilt,
-        http=protocol_with(settings.limits),  # type: ignore[arg-type]  # it makes a protocol, as a class would
         ws="none",
         log_config=None,
         access_log=settings.log_requests,
@@ -104,7 +103,10 @@ async def _serve(
             starting.cancel()
             return Ended(trouble=None)
         await starting
-        config.app = build(supervisor, front, settings)
+        app = build(supervisor, front, settings)
+        # What is refused before there is a request never comes to the application, and is counted all the same.
+        counted = protocol_with(settings.limits, app.state.observation.metrics.rejected_with)
+        config.app, config.http = app, counted  # type: ignore[assignment]  # it makes a protocol, as a class would
         listener = Listener(config)
         address = address_of(bound, settings.door)
         serving = asyncio.ensure_future(_listen(listener, bound, address))
