@@ -64,6 +64,10 @@ class Driver:
         """Takes a request into the queue; raises RequestError for one that cannot be served."""
         self.engine.add(request)
 
+    def check(self, request: Request) -> None:
+        """Raises RequestError for a request that cannot be served, without taking it in."""
+        self.engine.check(request)
+
     def abort(self, request_id: str, index: int | None = None) -> None:
         """Ends a request, or one output of it, at once."""
         self.engine.abort(request_id, index)

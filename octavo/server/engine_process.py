@@ -7,6 +7,8 @@ parent holds the other end of that pipe, so when the parent is gone, however it 
 """
 
 import contextlib
+import dataclasses
+import functools
 import gc
 import os
 import signal
@@ -15,16 +17,28 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 
 from octavo.api.opening import use_one_thread_if_small
 from octavo.engine.config import EngineConfig
+from octavo.engine.request import Request
 from octavo.errors import OctavoError, RequestError
+from octavo.server.compiling import Compiler, Result
 from octavo.server.driver import Driver
+from octavo.server.grammar import GrammarSpec
+from octavo.server.grammar_matching import Pieces
 from octavo.server.link import BlockingLink, LinkBroken, Message
 from octavo.server.loading import Loaded, load
 from octavo.server.service import ServiceFacts
 from octavo.server.settings import ModelSettings
-from octavo.server.wire import facts_to_plain, load_to_plain, progress_to_plain, report_to_plain, request_of
+from octavo.server.wire import (
+    facts_to_plain,
+    grammar_of,
+    load_to_plain,
+    progress_to_plain,
+    report_to_plain,
+    request_of,
+)
 
 # How the process ends when nobody is left to hear why.
 ORPHANED = 75
@@ -32,20 +46,25 @@ FAILED = 70
 
 
 class Room:
-    """The loop between the link and the driver."""
+    """The loop between the link, the driver and, where the model has a tokenizer, the compiler of grammars."""
 
-    def __init__(self, link: BlockingLink, driver: Driver) -> None:
+    def __init__(self, link: BlockingLink, driver: Driver, compiler: Compiler | None) -> None:
         self._link = link
         self._driver = driver
+        self._compiler = compiler
+        # Requests whose grammar is being compiled.
+        self._compiling: dict[str, Request] = {}
 
     def run(self) -> None:
         """Serves until it is told to stop; raises LinkBroken when nobody listens any more."""
+        bell = None if self._compiler is None else self._compiler.bell
         while True:
-            messages = self._link.receive(wait=not self._driver.busy)
+            messages = self._link.receive(wait=not self._driver.busy, also=bell)
             for message in messages:
                 if message[0] == "stop":
                     return
                 self._handle(message)
+            self._take_compiled()
             if self._driver.busy:
                 said, report = self._driver.step()
                 plain = None if report is None else report_to_plain(report)
@@ -55,21 +74,50 @@ class Room:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case ["add", plain, None]:
-                self._add(plain)
+            case ["add", plain, grammar]:
+                self._refusing(plain[0], lambda: self._add(request_of(plain), grammar_of(grammar)))
             case ["abort", str(request_id), index]:
+                if index is None:
+                    self._compiling.pop(request_id, None)
                 self._driver.abort(request_id, index)
             case _:
                 raise LinkBroken(f"a message is called {message[0]!r:.40}: want add, abort or stop")
 
-    def _add(self, plain: list[object]) -> None:
+    def _add(self, request: Request, spec: GrammarSpec | None) -> None:
+        if spec is None:
+            self._driver.add(request)
+            return
+        if self._compiler is None:
+            raise RequestError("this model has no tokenizer, so no grammar can be kept to: leave it out")
+        self._driver.check(request)
+        grammar = self._compiler.ask(request.request_id, spec)
+        if grammar is None:
+            self._compiling[request.request_id] = request
+        else:
+            self._driver.add(dataclasses.replace(request, constraint=grammar))
+
+    def _take_compiled(self) -> None:
+        if self._compiler is None or not self._compiling:
+            return
+        for name, result in self._compiler.collect():
+            request = self._compiling.pop(name, None)
+            if request is not None:
+                self._refusing(name, functools.partial(self._add_compiled, request, result))
+
+    def _add_compiled(self, request: Request, result: Result) -> None:
+        if isinstance(result, OctavoError):
+            raise result
+        self._driver.add(dataclasses.replace(request, constraint=result))
+
+    def _refusing(self, name: str, act: Callable[[], None]) -> None:
+        """Does it, or says to the other side why not: whatever is wrong with one request is no other's concern."""
         try:
-            self._driver.add(request_of(plain))
-        except RequestError as error:
-            self._link.send(["refused", plain[0], "RequestError", str(error)])
-        except Exception as error:  # whatever is wrong with one request is no other's concern
+            act()
+        except OctavoError as error:
+            self._link.send(["refused", name, type(error).__name__, str(error)])
+        except Exception as error:
             traceback.print_exc()
-            self._link.send(["refused", plain[0], "OctavoError", f"this is a bug: {type(error).__name__}: {error}"])
+            self._link.send(["refused", name, "OctavoError", f"this is a bug: {type(error).__name__}: {error}"])
 
 
 def facts_of(loaded: Loaded, driver: Driver, settings: ModelSettings, *, seconds: float) -> ServiceFacts:
@@ -106,7 +154,16 @@ def open_room(link: BlockingLink) -> Room:
     gc.freeze()
     seconds = time.perf_counter() - began
     link.send(["ready", facts_to_plain(facts_of(loaded, driver, settings, seconds=seconds))])
-    return Room(link, driver)
+    return Room(link, driver, compiler_of(loaded))
+
+
+def compiler_of(loaded: Loaded) -> Compiler | None:
+    """What compiles grammars over the model's tokens; None where nobody knows their texts."""
+    if loaded.tokenizer is None:
+        return None
+    vocab_size = loaded.model.config.vocab_size
+    pieces = Pieces.of(loaded.tokenizer, sorted(loaded.eos_token_ids), vocab_size=vocab_size)
+    return Compiler(pieces, loaded.tokenizer)
 
 
 def end_with_parent(lifeline: int) -> None:

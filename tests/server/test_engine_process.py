@@ -116,3 +116,32 @@ def test_it_ends_with_its_parent_though_it_has_not_opened_yet() -> None:
     with spoken() as engine:
         engine.lifeline.close()
         assert engine.process.wait(SECONDS) == ORPHANED
+
+
+def test_a_grammar_is_kept_to_and_a_bad_one_harms_only_its_own_request() -> None:
+    with spoken() as engine:
+        engine.link.send(["open", {"name": "octavo-mini", "device": "cpu"}, {"num_pages": 100}])
+        engine.hear("ready")
+        engine.link.send(["add", request_to_plain(request([1], "free", max_tokens=5)), None])
+        engine.link.send(["add", request_to_plain(request([1], "bad")), ["regex", "(a"]])
+        engine.link.send(["add", request_to_plain(request([1], "gone")), ["regex", "[0-9]+"]])
+        engine.link.send(["abort", "gone", None])
+        engine.link.send(["add", request_to_plain(request([1], "held", eos=[2])), ["regex", "yes|no"]])
+        name, kind, reason = engine.hear("refused")[1:]
+        assert (name, kind) == ("bad", "RequestError")
+        assert "unclosed group" in reason
+        seen: dict[str, list[str | None]] = {}
+        while "held" not in seen or seen["held"][-1] is None:
+            for plain in engine.hear("said")[1]:
+                progress = progress_of(plain)
+                seen.setdefault(progress.request_id, []).append(progress.finish_reason)
+        assert seen["held"][-1] == "stop"
+        assert "gone" not in seen
+
+
+def test_a_model_without_a_tokenizer_knows_no_grammars(small: Path) -> None:
+    with spoken() as engine:
+        engine.link.send(opening(small))
+        engine.hear("ready")
+        engine.link.send(["add", request_to_plain(request([1], "a")), ["regex", "a"]])
+        assert "no tokenizer" in engine.hear("refused")[3]
