@@ -1,15 +1,10 @@
-"""The report's page in a real browser: web/tests drive it in headless Chromium, on pages that are written here.
-
-They need node, Chromium and the packages of web/ (npm ci there); without one of them they are skipped, and say which.
-OCTAVO_PAGE_TESTS=1 makes that a failure, as in continuous integration.
-"""
+"""The report's page in a real browser: web/tests drive it in headless Chromium, on pages that are written here."""
 
 import base64
 import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -25,32 +20,10 @@ from octavo.analysis.store import TraceWriter
 from octavo.cli import app
 from tests.analysis.report.hostile import hostile_trace
 from tests.analysis.report.traces import PIECES, VOCABULARY, small_trace
+from tests.browsing import CHROMIUM, WEB, build_page, need, run_node_tests
 
-WEB = Path(__file__).parent.parent / "web"
-CHROMIUM = os.environ.get("OCTAVO_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 DOMAINS = tuple(f"domain_{number}" for number in range(10))
 FEW = Intervals(replicates=20)
-
-
-def need(*, browser: bool) -> str:
-    """The path of node; skips, or fails where the tests are asked for, when something is missing."""
-    node = shutil.which("node")
-    lacks = [
-        name
-        for name, there in (
-            ("node", node is not None),
-            ("web/node_modules (npm ci in web/)", (WEB / "node_modules").is_dir()),
-            (f"{CHROMIUM} (apt-get install chromium)", not browser or Path(CHROMIUM).exists()),
-        )
-        if not there
-    ]
-    if lacks:
-        said = f"the page is not looked at: no {', no '.join(lacks)}"
-        if os.environ.get("OCTAVO_PAGE_TESTS"):
-            pytest.fail(said)
-        pytest.skip(said)
-    assert node is not None
-    return node
 
 
 @pytest.fixture(scope="module")
@@ -104,25 +77,13 @@ def test_the_largest_page_that_is_promised_is_at_most_two_megabytes(pages: Path)
 
 
 def test_the_committed_page_is_what_the_sources_build_to() -> None:
-    node = need(browser=False)
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version[1:].split(".")[0]) < 20:
-        pytest.skip(f"the page is built with node 20.19 or later, here is {version.strip()}")
-    vite = [node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "error"]
-    subprocess.run(vite, cwd=WEB, check=True)
-    done = subprocess.run([node, "scripts/page.mjs", "--compare"], cwd=WEB, capture_output=True, text=True, check=False)
+    done = build_page("vite.config.ts", "scripts/page.mjs")
     assert done.returncode == 0, done.stderr
 
 
 def test_the_page_in_a_browser(pages: Path) -> None:
-    node = need(browser=True)
-    env = {**os.environ, "OCTAVO_PAGES": str(pages), "OCTAVO_CHROMIUM": CHROMIUM}
     files = [str(path.relative_to(WEB)) for path in sorted((WEB / "tests").glob("*.test.mjs"))]
-    assert files
-    done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", *files], cwd=WEB, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    run_node_tests(files, OCTAVO_PAGES=str(pages))
 
 
 def test_every_query_of_the_page_gives_rows(pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:

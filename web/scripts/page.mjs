@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const here = new URL('.', import.meta.url);
 const target = new URL('../../octavo/analysis/report/page.html', here);
-const read = (name) => readFileSync(new URL(`../dist/${name}`, here), 'utf8').trim();
+const read = (name) => readFileSync(new URL(`../dist/report/${name}`, here), 'utf8').trim();
 const hash = (text) => `'sha256-${createHash('sha256').update(text, 'utf8').digest('base64')}'`;
 
 // Inside an element's text, only its own end tag and "<!--" mean anything to a browser.

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
+export const EXECUTABLE = process.env.OCTAVO_CHROMIUM ?? '/usr/bin/chromium';
 export const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -18,7 +19,7 @@ export const FLAGS = [
 export async function openBrowser(options = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'octavo-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.OCTAVO_CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: EXECUTABLE,
     args: FLAGS,
     acceptDownloads: true,
     ...options,

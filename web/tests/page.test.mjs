@@ -96,9 +96,10 @@ test('the keyboard moves the layer, the token and the cell', async () => {
   await tab.keyboard.press('ArrowRight');
   assert.equal(await tab.textContent('output[for=layer]'), '1');
   assert.match(await tab.textContent('#share figcaption'), /at layer 1,/);
-  await tab.focus('#text .text');
+  await tab.focus('#text .token[tabindex="0"]');
   for (let each = 0; each < 3; each++) await tab.keyboard.press('ArrowRight');
-  assert.match(await tab.textContent('#text [aria-live]'), /^2: /);
+  assert.match(await tab.evaluate(() => document.activeElement.getAttribute('aria-label')), /^2: /);
+  assert.equal(await tab.$$eval('#text .token[tabindex="0"]', (all) => all.length), 1);
   assert.match(await tab.textContent('#text .path'), /Token 2/);
   await tab.focus('#grid .board');
   await tab.keyboard.press('ArrowDown');

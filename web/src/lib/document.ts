@@ -134,6 +134,7 @@ export enum Flag {
   CACHED = 8,
   TIE = 16,
   EDITED = 32,
+  UNREAD = 64, // chosen, but nobody has read it: the last token of an answer
 }
 
 export function readReport(text: string): Report {
@@ -143,12 +144,6 @@ export function readReport(text: string): Report {
     throw new Error(`This page reads version ${VERSION} of a report's data, but holds version ${report.version}.`);
   for (const run of report.runs) for (const excerpt of run.excerpts) excerpt.expert = decode(excerpt.route, run);
   return report;
-}
-
-/** Whether a token's first choice is another in another run; one whose route nobody knows is none. */
-export function differ(one: Excerpt, two: Excerpt, layer: number, token: number): boolean {
-  if (((one.flag.at(token) | two.flag.at(token)) & Flag.MISSING) !== 0) return false;
-  return one.expert.at(layer, token, 0) !== two.expert.at(layer, token, 0);
 }
 
 function decode(route: Grid, { experts, chosen }: Run): Grid {

@@ -1,8 +1,8 @@
 // The report: the data that the page carries, shown by Report.svelte.
 import { mount } from 'svelte';
 import { readReport } from '../lib/document';
+import '../lib/page.css';
 import { restore } from '../lib/view.svelte';
-import './report.css';
 import Report from './Report.svelte';
 
 const target = document.getElementById('page')!;
