@@ -55,7 +55,7 @@ class Front:
     ) -> Prompt:
         """A conversation as a prompt; raises RequestError."""
         self._spelled()
-        self.check_length(sum(map(_size, (messages, tools or ()))), facts)
+        self.check_length(sum(map(_size, (*(message.get("content") for message in messages), tools or ()))), facts)
         drafter = self.drafter(facts)
         return await aside(
             lambda: drafter.conversation(messages, add_generation_prompt=add_generation_prompt, tools=tools), True
@@ -101,9 +101,9 @@ async def aside(work: Callable[[], Value], long: bool) -> Value:
 
 
 def _size(value: object) -> int:
-    """Bytes of all text in a value of JSON, its fields' names left out."""
+    """Bytes of the text in a message's content or in the functions that are offered, as far as prompts repeat it."""
     if isinstance(value, str):
         return len(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, Mapping):
-        return sum(map(_size, value.values()))
+        return sum(_size(inner) for name, inner in value.items() if name != "type")
     return sum(map(_size, value)) if isinstance(value, list | tuple) else 0

@@ -43,7 +43,8 @@ class Extras:
 
     def __init__(self, fields: SamplingFields, serving: Serving) -> None:
         self._routing = fields.wants_routing
-        self._ids = bool(fields.return_token_ids) or fields.wants_routing
+        # A model without a tokenizer has nothing else to say.
+        self._ids = bool(fields.return_token_ids) or fields.wants_routing or serving.front.tokenizer is None
         self._prompt_logprobs = fields.prompt_logprobs is not None
         self._serving = serving
 
