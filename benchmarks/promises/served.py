@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,13 @@ class Served:
     def alive(self) -> bool:
         """Whether its process runs."""
         return self.child.poll() is None
+
+    @property
+    def listens(self) -> bool:
+        """Whether a connection can be made."""
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 5):
+            return True
+        return False
 
     def connect(self, timeout: float = 60) -> http.client.HTTPConnection:
         """A connection that stays open between requests."""
@@ -72,6 +80,19 @@ class Served:
             if held == 0 or time.monotonic() > end:
                 return held
             time.sleep(0.1)
+
+    @property
+    def num_sockets(self) -> int:
+        """Sockets that its first process, which speaks HTTP, has open."""
+        names = (os.readlink(each) for each in Path(f"/proc/{self.child.pid}/fd").iterdir())
+        return sum(name.startswith("socket:") for name in names)
+
+    def num_sockets_above(self, number: int, patience: float = 40) -> int:
+        """How many more than ``number`` are open, after the time that a slow connection may last."""
+        end = time.monotonic() + patience
+        while self.num_sockets > number and time.monotonic() < end:
+            time.sleep(0.2)
+        return max(0, self.num_sockets - number)
 
     def memory(self) -> int:
         """Resident bytes of the server's processes."""
