@@ -19,7 +19,10 @@ class Constraint(Protocol):
         """Another one, at the beginning of an output."""
 
     def allowed(self) -> Bool[np.ndarray, "V"]:
-        """Which tokens may come next, of the V of the model; asked again it says the same."""
+        """Which tokens may come next, of the V of the model; none of them where the output is complete and has ended.
 
-    def accept(self, token_id: int) -> bool:
-        """Takes in the token that came next; returns whether nothing may follow it, so that the output ends."""
+        Asked again it says the same.
+        """
+
+    def accept(self, token_id: int) -> None:
+        """Takes in the token that came next."""

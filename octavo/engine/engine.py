@@ -210,7 +210,7 @@ class Engine:
         stop_reason: int | None = None
         reason: FinishReason | None = None
         if score is None or (choice is not None and token is None):
-            reason = "error"
+            reason = "stop" if score is not None and choice is not None and choice.ended else "error"
         elif token is not None:
             sequence.token_ids.append(token)
             reason, stop_reason = self._end(sequence, token)
@@ -243,9 +243,11 @@ class Engine:
             return "stop", None
         if params.stop_token_ids and token in params.stop_token_ids:
             return "stop", token
-        full = sequence.num_generated == params.max_tokens or len(sequence.token_ids) >= self.max_model_len
-        reason: FinishReason | None = "length" if full else None
-        return (reason if sequence.constraint is None else _accept(sequence.constraint, token) or reason), None
+        if sequence.constraint is not None and not _accepts(sequence.constraint, token):
+            return "error", None
+        if sequence.num_generated == params.max_tokens or len(sequence.token_ids) >= self.max_model_len:
+            return "length", None
+        return None, None
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
         sequence.finish_reason = reason
@@ -255,13 +257,14 @@ class Engine:
             del self._groups[sequence.request.request_id]
 
 
-def _accept(constraint: Constraint, token: int) -> FinishReason | None:
-    """How a constrained output ends with ``token``, if it does."""
+def _accepts(constraint: Constraint, token: int) -> bool:
+    """Whether a constraint could take in the token that was chosen."""
     try:
-        return "stop" if constraint.accept(token) else None
+        constraint.accept(token)
     except Exception as error:
         LOG.warning("a constraint failed, which ends its request: %s", error)
-        return "error"
+        return False
+    return True
 
 
 def _score(logits_RV: Tensor, chunk: Chunk) -> Scores:

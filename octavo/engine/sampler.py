@@ -28,11 +28,12 @@ LOG = logging.getLogger("octavo.engine")
 class Choice:
     """The token chosen for one sequence, and its logprobs when wanted.
 
-    None where there is none: its logits were not finite, or its constraint allowed nothing.
+    None where there is none: because its constraint says that it has ``ended``, or in error.
     """
 
     token_id: int | None
     logprobs: TokenLogprobs | None = None
+    ended: bool = False
 
 
 class Sampler:
@@ -59,7 +60,7 @@ class Sampler:
             found = read_logprobs(rows_SV, [tokens[row] for row in wanted], counts)
             logprobs = dict(zip(wanted, found, strict=True))
         return [
-            Choice(token if fine and row not in stuck else None, logprobs.get(row))
+            Choice(token, logprobs.get(row)) if fine and row not in stuck else Choice(None, ended=stuck.get(row, False))
             for row, (token, fine) in enumerate(zip(tokens, finite, strict=True))
         ]
 
@@ -96,11 +97,13 @@ class Sampler:
         return seen
 
 
-def ask_constraints(sequences: List[Sequence]) -> tuple[dict[int, np.ndarray], set[int]]:
-    """What each constrained row allows, and the rows for which there is no token: where nothing is allowed, or where
-    its constraint failed, which is told to the log and is no other row's concern."""
+def ask_constraints(sequences: List[Sequence]) -> tuple[dict[int, np.ndarray], dict[int, bool]]:
+    """What each constrained row allows; and of the rows for which there is no token, whether they have ended.
+
+    A constraint that fails is told to the log, and is no other row's concern.
+    """
     allowed: dict[int, np.ndarray] = {}
-    stuck: set[int] = set()
+    stuck: dict[int, bool] = {}
     for row, sequence in enumerate(sequences):
         if sequence.constraint is None:
             continue
@@ -108,12 +111,12 @@ def ask_constraints(sequences: List[Sequence]) -> tuple[dict[int, np.ndarray], s
             found = sequence.constraint.allowed()
         except Exception as error:
             LOG.warning("a constraint failed, which ends its request: %s", error)
-            stuck.add(row)
+            stuck[row] = False
             continue
         if found.any():
             allowed[row] = found
         else:
-            stuck.add(row)
+            stuck[row] = True
     return allowed, stuck
 
 

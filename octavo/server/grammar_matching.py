@@ -97,7 +97,7 @@ class Matchers:
             raise _refused(spec, str(error)) from None
         if matcher.is_error():
             raise _refused(spec, matcher.get_error())
-        return Grammar(matcher, num_tokens=len(self._pieces.pieces))
+        return Grammar(matcher, self._pieces)
 
     def _encode(self, text: bytes) -> list[int]:
         """The tokens of a text in the midst of another, as the model would write them where that can be known."""
@@ -120,27 +120,35 @@ class Matchers:
 class Grammar:
     """A grammar and how far one output has come in it: a Constraint."""
 
-    def __init__(self, matcher: llguidance.LLMatcher, *, num_tokens: int) -> None:
+    def __init__(self, matcher: llguidance.LLMatcher, pieces: Pieces) -> None:
         self._matcher = matcher
-        self._num_tokens = num_tokens
+        self._pieces = pieces
+        self._num_tokens = len(pieces.pieces)
+        self._eos_ids = frozenset(pieces.eos_ids)
+        self._ended = False
 
     def fresh(self) -> "Grammar":
         """Another one, at the beginning."""
         matcher = self._matcher.deep_copy()
         matcher.reset()
-        return Grammar(matcher, num_tokens=self._num_tokens)
+        return Grammar(matcher, self._pieces)
 
     def allowed(self) -> np.ndarray:
-        """Which tokens may come next; raises OctavoError where the grammar has become too much to follow."""
+        """Which tokens may come next, none after the end; raises OctavoError where the grammar cannot be followed."""
+        if self._ended:
+            return np.zeros(self._num_tokens, np.bool_)
         words = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         self._check()
-        return np.unpackbits(words, bitorder="little")[: self._num_tokens].view(np.bool_)
+        found = np.unpackbits(words, bitorder="little")[: self._num_tokens].view(np.bool_)
+        if not found.any() and not self._matcher.is_stopped():
+            raise OctavoError("the grammar cannot be followed: no token of the model continues the text")
+        return found
 
-    def accept(self, token_id: int) -> bool:
-        """Takes in the next token; returns whether the text is complete and nothing can follow."""
+    def accept(self, token_id: int) -> None:
+        """Takes in the next token; raises OctavoError for one that was not allowed."""
         self._matcher.consume_token(token_id)
         self._check()
-        return bool(self._matcher.is_stopped())
+        self._ended = token_id in self._eos_ids
 
     def _check(self) -> None:
         if self._matcher.is_error():

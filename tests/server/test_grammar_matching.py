@@ -37,11 +37,11 @@ def written(matchers: Matchers, spec: GrammarSpec, *, seed: int, most: int = 200
         allowed = grammar.allowed()
         assert allowed.shape == (WIDTH,)
         token = int(draw.choice(np.flatnonzero(allowed)))
+        grammar.accept(token)
         if token == END:
+            assert not grammar.allowed().any()
             return ids
         ids.append(token)
-        if grammar.accept(token):
-            return ids
     return None
 
 
@@ -96,7 +96,7 @@ def test_control_tokens_are_never_part_of_a_text(matchers: Matchers, mini: LLM) 
     assert allowed.sum() > 8000
 
 
-def test_a_text_that_is_complete_has_only_an_end_and_says_so(matchers: Matchers) -> None:
+def test_a_text_that_is_complete_has_only_an_end(matchers: Matchers) -> None:
     assert matchers.compile(regex("")).fresh().allowed().nonzero()[0].tolist() == [END]
 
 
@@ -142,9 +142,10 @@ def test_what_cannot_be_used_is_refused_in_one_line(matchers: Matchers, spec: ob
     assert len(str(caught.value)) < 300
 
 
-def test_a_model_that_knows_no_end_has_texts_that_end(mini: LLM) -> None:
+def test_a_model_that_knows_no_end_ends_where_nothing_may_follow(mini: LLM) -> None:
     assert mini.tokenizer is not None
     endless = Matchers(Pieces.of(mini.tokenizer, [], vocab_size=8192), mini.tokenizer)
     grammar = endless.compile(regex("a")).fresh()
     (token,) = np.flatnonzero(grammar.allowed())
-    assert grammar.accept(int(token))
+    grammar.accept(int(token))
+    assert not grammar.allowed().any()
