@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import pkgutil
+import runpy
 import sys
 import time
 import traceback
@@ -17,6 +18,7 @@ from benchmarks.promises.promise import Keep, Promise
 from benchmarks.promises.sheet import SHEET, entry, write_entry
 from benchmarks.provenance import provenance
 
+PAGE_WRITER = SHEET.parent.parent / "docs" / "reliability_page.py"
 PACKAGES = ("fastapi", "starlette", "uvicorn", "httptools", "uvloop", "pydantic", "llguidance")
 
 
@@ -62,6 +64,8 @@ def main(arguments: list[str]) -> int:
             about = (keep.__doc__ or "").split("\n\n")[0]
             told = entry(promise, about=about, scale=given.scale, seed=given.seed, seconds=seconds, origin=origin)
             write_entry(told, output)
+            if output == SHEET:
+                runpy.run_path(str(PAGE_WRITER), run_name="__main__")
     return min(broken, 1)
 
 

@@ -30,7 +30,7 @@ from octavo.server.settings import ServerSettings
 from octavo.server.trace_facts import live_manifest, spelling_of
 from octavo.server.traffic import Traffic
 
-STATUSES = (401, 405, 408, 413, 431, 500)
+STATUSES = (400, 401, 405, 408, 413, 431, 500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
