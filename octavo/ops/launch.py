@@ -90,10 +90,10 @@ def inside(start, SIZE: tl.constexpr, BLOCK: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def prefetch(row_ptr, column, ROWS: tl.constexpr, row_stride, PIECES: tl.constexpr):
-    """Asks for PIECES KiB of each of ROWS rows of a bfloat16 weight to be brought into the cache, without waiting."""
+def prefetch(row_ptr, row_stride, ROWS: tl.constexpr, PIECES: tl.constexpr):
+    """Asks for the first PIECES KiB of each of ROWS rows of bfloat16 to be brought into the cache, without waiting."""
     index = tl.arange(0, ROWS * PIECES)
-    address = row_ptr + (index % ROWS).to(tl.int64) * row_stride + column + index // ROWS * 512
+    address = row_ptr + (index % ROWS).to(tl.int64) * row_stride + index // ROWS * 512
     tl.inline_asm_elementwise(
         "cp.async.bulk.prefetch.L2.global [$1], 1024; mov.u32 $0, 0;",
         "=r,l",

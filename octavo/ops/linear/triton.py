@@ -66,7 +66,7 @@ def linear(
     tile = tile or tile_for(num_tokens, outputs)
     norm_weight_I, eps = norm or (weight_OI, 0.0)
     residual = y_TO if residual_TO is None else residual_TO.contiguous()
-    _linear[(triton.cdiv(outputs, tile.outputs), triton.cdiv(num_tokens, tile.tokens))](
+    _linear[(triton.cdiv(outputs, tile.outputs) * triton.cdiv(num_tokens, tile.tokens),)](
         x_TI,
         norm_weight_I,
         weight_OI,
@@ -132,14 +132,17 @@ def _linear(
     OVERLAP: tl.constexpr,
     INTERPRETED: tl.constexpr,
 ):
-    row_O = tl.program_id(0) * BLOCK_O + tl.arange(0, BLOCK_O)
-    token_T = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T)
+    # Programs that share a piece of the weight are neighbours, so that it comes out of memory once.
+    blocks = tl.cdiv(num_tokens, BLOCK_T)
+    block = tl.program_id(0) // blocks
+    row_O = block * BLOCK_O + tl.arange(0, BLOCK_O)
+    token_T = tl.program_id(0) % blocks * BLOCK_T + tl.arange(0, BLOCK_T)
     column_I = tl.arange(0, BLOCK_I)
     kept_O = row_O < outputs
     kept_T = token_T < num_tokens
     weight_OI = weight_ptr + row_O.to(tl.int64)[:, None] * weight_stride + column_I[None, :]
     if AHEAD and OVERLAP:
-        prefetch(weight_ptr + tl.program_id(0).to(tl.int64) * BLOCK_O * weight_stride, 0, BLOCK_O, weight_stride, AHEAD)
+        prefetch(weight_ptr + block.to(tl.int64) * BLOCK_O * weight_stride, weight_stride, BLOCK_O, AHEAD)
     wait(OVERLAP)
     if EXACT:
         sum_OI = tl.zeros((BLOCK_O, BLOCK_I), tl.float32)
