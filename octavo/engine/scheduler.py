@@ -44,8 +44,9 @@ class Plan:
 class Scheduler:
     """The queue and the pages of all sequences; it alone writes what a Sequence says of them, and ``running``.
 
-    ``remembers`` says whether pages keep their names. ``num_preempted`` counts the preemptions so far, ``num_queried``
-    the tokens of the sequences that were let in, and ``num_hit`` those of them that were remembered.
+    ``remembers`` says whether pages keep their names. ``most_running`` may be lowered for a while: no more sequences
+    are let in then, though those that run go on. ``num_preempted`` counts the preemptions so far, ``num_queried`` the
+    tokens of the sequences that were let in, and ``num_hit`` those of them that were remembered.
     """
 
     def __init__(self, config: EngineConfig, pool: BlockPool, *, window: int | None) -> None:
@@ -55,7 +56,7 @@ class Scheduler:
         self.num_preempted = self.num_queried = self.num_hit = 0
         self.remembers = are_kept(config, window=window)
         self._page_size = config.page_size
-        self._max_num_seqs = config.max_num_seqs
+        self.most_running = config.max_num_seqs
         self._max_num_batched_tokens = config.max_num_batched_tokens
         self._window = window
 
@@ -113,6 +114,12 @@ class Scheduler:
         for chunk in reversed(plan.chunks):
             self._preempt(chunk.sequence)
 
+    def start_anew(self) -> None:
+        """Lets all that run wait again, oldest first; they hold no pages, and what they read is forgotten."""
+        for sequence in reversed(self.running.copy()):
+            self.distrust(sequence)
+            self._preempt(sequence)
+
     def _make_room(self, sequence: Sequence, count: int, fresh: list[int]) -> int:
         """Finds pages for the next ``count`` positions, preempting younger sequences; returns how many got room."""
         self._roll(sequence)
@@ -152,7 +159,7 @@ class Scheduler:
 
     def _admits_another(self) -> bool:
         """Whether the first in the queue can start now."""
-        if not self.waiting or len(self.running) >= self._max_num_seqs:
+        if not self.waiting or len(self.running) >= self.most_running:
             return False
         if not self.running:
             return True

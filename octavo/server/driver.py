@@ -15,6 +15,7 @@ from octavo.engine.request import Progress, Request
 from octavo.engine.scheduler import Chunk
 from octavo.model import Output, Transformer
 from octavo.routing import Routing
+from octavo.server.recovery import Recovery
 from octavo.server.service import ServiceLoad, StepReport
 
 
@@ -34,6 +35,7 @@ class Driver:
         self.engine = Engine(model, config, watch=self._watch)
         self._steps = self._tokens_read = self._tokens_chosen = self._failed_steps = 0
         self._seen: list[_Seen] = []
+        self._recovery = Recovery(self.engine.scheduler)
 
     @property
     def busy(self) -> bool:
@@ -73,10 +75,18 @@ class Driver:
         self.engine.abort(request_id, index)
 
     def step(self) -> tuple[list[Progress], StepReport | None]:
-        """Steps once; what came of it, and the report, None where nothing was left to do."""
+        """Steps once; what came of it, and the report, None where nothing was left to do or the step failed.
+
+        Raises what the step raised where that is no request's fault, and the engine cannot go on.
+        """
         began = time.perf_counter()
         self._seen.clear()
-        said = self.engine.step()
+        try:
+            said = self.engine.step()
+        except Exception as error:
+            self._failed_steps += 1
+            return self._blame(error), None
+        self._recovery.went_well()
         if not self._seen:
             return said, None
         seen = self._seen[-1]
@@ -98,6 +108,16 @@ class Driver:
             expert_count_LE=None if counts is None else counts.reshape(config.num_layers, config.num_experts),
             load=self.load,
         )
+
+    def _blame(self, error: Exception) -> list[Progress]:
+        """Ends the request that made a step raise, where one is known by now; raises where none is at fault."""
+        blamed = self._recovery.failed(error)
+        if blamed is None:
+            return []
+        request_id = blamed.request.request_id
+        open_ones = [one.index for one in blamed.group.sequences if one.finish_reason is None]
+        self.engine.abort(request_id)
+        return [Progress(request_id=request_id, index=index, finish_reason="error") for index in open_ones]
 
     def _watch(self, chunks: tuple[Chunk, ...], output: Output) -> None:
         # The first to read anything of a request's prompt: after a preemption, or for another of its outputs, it isn't.

@@ -69,6 +69,8 @@ class Room:
                 said, report = self._driver.step()
                 plain = None if report is None else report_to_plain(report)
                 self._link.send(["said", [progress_to_plain(progress) for progress in said], plain])
+                if report is None:
+                    self._link.send(["load", load_to_plain(self._driver.load)])
             elif messages:
                 self._link.send(["load", load_to_plain(self._driver.load)])
 
