@@ -9,7 +9,7 @@ from octavo.server.schema.strict import Strict, refused, shown
 
 
 def _check_content(content: Any) -> Any:
-    if content is None or isinstance(content, str):
+    if isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise refused(f"it is {shown(content)}: want a string or a list of text parts")
@@ -22,6 +22,10 @@ def _check_content(content: Any) -> Any:
     return content
 
 
+def _check_maybe(content: Any) -> Any:
+    return None if content is None else _check_content(content)
+
+
 _PART = {
     "type": "object",
     "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
@@ -30,7 +34,7 @@ _PART = {
 }
 _TEXT = [{"type": "string"}, {"type": "array", "items": _PART}]
 Content = Annotated[Any, AfterValidator(_check_content), WithJsonSchema({"anyOf": _TEXT})]
-MaybeContent = Annotated[Any, AfterValidator(_check_content), WithJsonSchema({"anyOf": [*_TEXT, {"type": "null"}]})]
+MaybeContent = Annotated[Any, AfterValidator(_check_maybe), WithJsonSchema({"anyOf": [*_TEXT, {"type": "null"}]})]
 
 
 class FunctionCall(Strict):
