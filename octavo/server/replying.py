@@ -1,6 +1,7 @@
 """Replying: an answer in the making goes out whole or as a stream, and every status that can come is documented."""
 
 import json
+from dataclasses import replace
 from typing import Any, Protocol
 
 from fastapi import Request
@@ -50,8 +51,11 @@ class Answer(Protocol):
 
 async def reply(serving: Serving, request: Request, body: SamplingFields, made: Answer) -> Response:
     """The answer as the request wants it; its work ends when the client leaves."""
-    headers = {"x-request-id": made.name}
-    heard = serving.routing_log.begin(made.name, owner=owner_of(request.scope)) if body.wants_routing else None
+    headers, owner = {"x-request-id": made.name}, owner_of(request.scope)
+    for job in made.jobs:
+        # Clients of different keys share nothing that the cache remembers: how fast an answer comes would tell.
+        job.draft.request = replace(job.draft.request, cache_salt=owner.hex())
+    heard = serving.routing_log.begin(made.name, owner=owner) if body.wants_routing else None
     if body.stream:
         return EventStream(made.write if heard is None else heard.of_stream(made.write), headers=headers)
     try:

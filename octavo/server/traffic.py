@@ -224,11 +224,12 @@ def _make(folder: Path) -> Path:
     """A new folder for a trace, named after the time and the process."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # What was asked can be read from it, so nobody else may look into it.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for number in range(1, 1000):
             path = folder / (f"{stamp}.route" if number == 1 else f"{stamp}-{number}.route")
             try:
-                path.mkdir()
+                path.mkdir(mode=0o700)
             except FileExistsError:
                 continue
             return path
