@@ -15,25 +15,24 @@ WEB = Path(__file__).parent.parent / "web"
 CHROMIUM = os.environ.get("OCTAVO_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
 
+def lacking(*, browser: bool) -> list[str]:
+    """What is missing, and how to come by it."""
+    found = (
+        ("node", shutil.which("node") is not None),
+        ("web/node_modules (npm ci in web/)", (WEB / "node_modules").is_dir()),
+        (f"{CHROMIUM} (apt-get install chromium)", not browser or Path(CHROMIUM).exists()),
+    )
+    return [name for name, there in found if not there]
+
+
 def need(*, browser: bool) -> str:
     """The path of node; skips, or fails where the tests are asked for, when something is missing."""
-    node = shutil.which("node")
-    lacks = [
-        name
-        for name, there in (
-            ("node", node is not None),
-            ("web/node_modules (npm ci in web/)", (WEB / "node_modules").is_dir()),
-            (f"{CHROMIUM} (apt-get install chromium)", not browser or Path(CHROMIUM).exists()),
-        )
-        if not there
-    ]
-    if lacks:
+    if lacks := lacking(browser=browser):
         said = f"the page is not looked at: no {', no '.join(lacks)}"
         if os.environ.get("OCTAVO_PAGE_TESTS"):
             pytest.fail(said)
         pytest.skip(said)
-    assert node is not None
-    return node
+    return str(shutil.which("node"))
 
 
 def build_page(config: str, script: str) -> subprocess.CompletedProcess[str]:

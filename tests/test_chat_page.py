@@ -1,7 +1,6 @@
 """The page that ``octavo serve`` shows, in a real browser: web/tests/chat drive it in headless Chromium.
 
-Faults and hostile texts come from a stand-in that speaks the server's wire format; everything else is looked at twice,
-on the stand-in and on ``octavo serve`` itself.
+Faults and hostile texts come from a stand-in that speaks the server's wire format; the rest is ``octavo serve`` itself.
 """
 
 import json
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.promises.served import serving
 from tests.analysis.report.hostile import hostile_strings
 from tests.browsing import build_page, need, run_node_tests
 from tests.pretended_server import PAGE, StandIn, recorded
@@ -43,8 +43,20 @@ def test_the_chat_page_is_small_and_all_its_own() -> None:
     assert set(re.findall(r"https?://([\w.-]+)", files[script])) <= {"www.w3.org", "svelte.dev"}
 
 
-def test_the_chat_page_on_a_stand_in(stand_in: StandIn) -> None:
-    run_node_tests(["tests/chat/chat.test.mjs", "tests/chat/access.test.mjs"], OCTAVO_URL=stand_in.url)
+def test_the_chat_page_can_be_heard_and_reached_without_a_mouse(stand_in: StandIn) -> None:
+    run_node_tests(["tests/chat/access.test.mjs"], OCTAVO_URL=stand_in.url)
+
+
+def test_the_chat_page_on_octavo_serve() -> None:
+    need(browser=True)
+    with serving() as served:
+        run_node_tests(["tests/chat/chat.test.mjs"], OCTAVO_URL=f"{served.url}/")
+
+
+def test_octavo_serve_asks_for_its_key() -> None:
+    need(browser=True)
+    with serving(env={"OCTAVO_API_KEY": KEY}) as served:
+        run_node_tests(["tests/chat/key.test.mjs"], OCTAVO_URL=f"{served.url}/", OCTAVO_KEY=KEY)
 
 
 def test_every_fault_is_told_in_a_line_with_a_way_on(stand_in: StandIn) -> None:
@@ -55,9 +67,3 @@ def test_a_thousand_hostile_strings_are_text_and_nothing_else(stand_in: StandIn)
     strings = stand_in.hostile
     assert len(strings) == len(set(strings)) == 1000
     run_node_tests(["tests/chat/hostile.test.mjs"], OCTAVO_URL=stand_in.url, OCTAVO_HOSTILE=json.dumps(len(strings)))
-
-
-def test_a_server_that_wants_a_key_is_given_one() -> None:
-    need(browser=True)
-    with StandIn([], key=KEY) as standing:
-        run_node_tests(["tests/chat/key.test.mjs"], OCTAVO_URL=standing.url, OCTAVO_KEY=KEY)

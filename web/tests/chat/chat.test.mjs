@@ -1,12 +1,13 @@
 // The chat page in headless Chromium, on any server that speaks its wire format: asking, looking, going on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ask, finished, lastTokens, misdeeds, openPage } from './pages.mjs';
+import { ask, finished, keepShort, lastTokens, misdeeds, openPage } from './pages.mjs';
 
 const number = (text) => Number.parseFloat(text);
 
 test('an answer comes in the colours of its experts, and another layer has others', async () => {
   const { tab, seen } = await openPage();
+  await keepShort(tab);
   await ask(tab);
   const middle = await lastTokens(tab);
   assert.ok(middle.length > 5);
@@ -29,6 +30,7 @@ test('an answer comes in the colours of its experts, and another layer has other
 
 test('an open token shows its path, the eight probabilities, the margin and the second choice', async () => {
   const { tab } = await openPage();
+  await keepShort(tab);
   await ask(tab);
   await tab.click('.token[data-place="3"]');
   const card = '.card:has(#token-title)';
@@ -55,6 +57,7 @@ test('an open token shows its path, the eight probabilities, the margin and the 
 
 test('the keyboard reaches one token, goes from token to token, opens one and comes back', async () => {
   const { tab } = await openPage();
+  await keepShort(tab);
   await ask(tab);
   assert.equal((await tab.$$('.token[tabindex="0"]')).length, 1);
   await tab.focus('.prompt button');
@@ -80,7 +83,7 @@ test('the keyboard reaches one token, goes from token to token, opens one and co
 
 test('the server is asked for a chat with its history, and for a completion without', async () => {
   const { tab, seen } = await openPage();
-  await tab.click('summary');
+  await keepShort(tab);
   await tab.fill('#system', 'Speak of bread.');
   await ask(tab, 'One?');
   await ask(tab, 'Two?');
@@ -101,6 +104,7 @@ test('the server is asked for a chat with its history, and for a completion with
 
 test('a prompt is edited, an answer written again, and what followed is left behind', async () => {
   const { tab, seen } = await openPage();
+  await keepShort(tab);
   await ask(tab, 'One?');
   await ask(tab, 'Two?');
   await tab.click('article:last-of-type >> text=Again');
@@ -206,6 +210,10 @@ test('nothing is wider than a telephone of 360 pixels, and a token opens in a sh
   const { tab } = await openPage({ viewport: { width: 360, height: 740 } });
   const wide = () => tab.evaluate(() => document.documentElement.scrollWidth);
   assert.equal(await wide(), 360);
+  await tab.click('text=Experts, settings');
+  await keepShort(tab);
+  assert.equal(await wide(), 360);
+  await tab.keyboard.press('Escape');
   await ask(tab);
   assert.equal(await wide(), 360);
   assert.equal(await tab.isVisible('#side'), false);
@@ -214,22 +222,16 @@ test('nothing is wider than a telephone of 360 pixels, and a token opens in a sh
   assert.ok((await tab.$eval('#side', (each) => each.scrollWidth - each.clientWidth)) <= 0);
   await tab.click('[aria-label="Close the token"]');
   assert.equal(await tab.isVisible('#side'), false);
-  await tab.click('text=Experts, settings');
-  await tab.click('summary');
-  assert.equal(await wide(), 360);
-  await tab.keyboard.press('Escape');
-  assert.equal(await tab.isVisible('#side'), false);
 });
 
 test('a long answer is followed to its end, unless the reader has gone up', async () => {
-  const { tab } = await openPage();
-  await tab.click('summary');
-  await tab.fill('#knob-max_tokens', '900');
+  const { tab } = await openPage({ viewport: { width: 1000, height: 420 } });
+  await keepShort(tab, 250);
   await tab.click('text=Completion');
   const left = () => tab.evaluate(() => document.documentElement.scrollHeight - innerHeight - scrollY);
-  await ask(tab, '!long 900');
+  await ask(tab, '!long 250');
   assert.ok((await left()) < 5);
-  await ask(tab, '!slow 900', { wait: false });
+  await ask(tab, '!slow 250', { wait: false });
   await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .token').length > 3);
   await tab.evaluate(() => scrollTo(0, 0));
   const grown = (await tab.$$('.token')).length;

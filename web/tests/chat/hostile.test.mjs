@@ -6,7 +6,7 @@ import { ask, lastTokens, misdeeds, openPage } from './pages.mjs';
 const HOSTILE = Number(process.env.OCTAVO_HOSTILE ?? 1000);
 const EACH = 100; // strings an answer
 
-test(`${HOSTILE} hostile strings are shown, and none of them runs`, async () => {
+test(`${HOSTILE} hostile strings are shown, and none of them runs`, async (t) => {
   const { tab, seen } = await openPage();
   const shown = new Set();
   for (let first = 0; first < HOSTILE; first += EACH) {
@@ -21,6 +21,8 @@ test(`${HOSTILE} hostile strings are shown, and none of them runs`, async () => 
   await tab.uncheck('.wide >> text=colours');
   await tab.waitForTimeout(300);
 
+  const ran = await tab.evaluate(() => window.ran.length);
+  t.diagnostic(`hostile ${JSON.stringify({ missing: Math.max(0, HOSTILE - shown.size), ran, misdeeds: (await misdeeds(tab, seen)).length })}`);
   assert.ok(shown.size >= HOSTILE, `${shown.size} texts shown`);
   assert.match(await tab.textContent('article:last-of-type .prompt'), /<script>owned\(2\)<\/script> ‹202e›abc/);
   assert.deepEqual([...shown].filter((text) => /[\u0000-\u0008\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u.test(text)), []);

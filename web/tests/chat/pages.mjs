@@ -41,6 +41,12 @@ export async function openPage({ path = '', ready = '.slider', ...options } = {}
   return { tab, seen };
 }
 
+/** Opens the settings and asks for short answers: a real model takes its time. */
+export async function keepShort(tab, tokens = 24) {
+  await tab.click('summary');
+  await tab.fill('#knob-max_tokens', String(tokens));
+}
+
 /** Sends a prompt and waits for the end of its answer, or of whatever stands there instead. */
 export async function ask(tab, prompt = PROMPT, { wait = true } = {}) {
   await tab.fill('#draft', prompt);
