@@ -2,18 +2,14 @@
 
 import hashlib
 import hmac
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from octavo.errors import ConfigError
 from octavo.server.errors import Fault
 
 PUBLIC = frozenset({"/", "/favicon.svg", "/health", "/version"})
 PUBLIC_FOLDER = "/assets/"
-VARIABLE = "OCTAVO_API_KEY"
 
 
 class Keys:
@@ -31,33 +27,6 @@ class Keys:
         digest = _digest(given)
         # Every key is compared, whichever it is.
         return any([hmac.compare_digest(digest, each) for each in self._digests])
-
-
-def read_keys(keys: Iterable[str] = (), file: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
-    """The keys that are given, those of a file (one a line; # begins a comment) and of the variable OCTAVO_API_KEY
-    (several with commas between them), which unlike an argument no other process can read.
-
-    Raises ConfigError for a file that cannot be read or holds none, and for a key that is empty or has other characters
-    than a header can carry.
-    """
-    found = list(keys)
-    if file is not None:
-        try:
-            lines = Path(file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise ConfigError(f"{file}: the file of keys cannot be read ({reason}): want one key a line") from None
-        listed = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        if not listed:
-            raise ConfigError(f"{file}: no key was found: want one key a line, or leave the file out")
-        found += listed
-    if os.environ.get(VARIABLE):
-        found += os.environ[VARIABLE].split(",")
-    for key in found:
-        # The key itself is not shown: an error goes to logs.
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigError(f"a key of {len(key)} characters is none: want printable ASCII without spaces")
-    return tuple(found)
 
 
 def is_public(path: str) -> bool:

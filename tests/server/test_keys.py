@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from octavo import LLM
-from octavo.errors import ConfigError
 from octavo.server.front import Front
-from octavo.server.keys import Gate, Keys, is_public, key_of, owner_of, read_keys
+from octavo.server.keys import Gate, Keys, is_public, key_of, owner_of
 from octavo.server.settings import ServerSettings
 from tests.server.live import Live, live_app
 from tests.server.scripted import scripted_service
@@ -126,30 +124,6 @@ def test_every_key_is_compared_whichever_is_right(monkeypatch: pytest.MonkeyPatc
         compared.clear()
         keys.admit(given)
         assert len(compared) == 3
-
-
-def test_keys_are_gathered_from_all_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "keys"
-    file.write_text("# the team\nteam-key\n\n  laptop-key  \n")
-    monkeypatch.setenv("OCTAVO_API_KEY", "one,two")
-    assert read_keys(["given"], file) == ("given", "team-key", "laptop-key", "one", "two")
-    monkeypatch.delenv("OCTAVO_API_KEY")
-    assert read_keys() == ()
-
-
-@pytest.mark.parametrize("key", ["", "with space", "tab\t", "é", "a\r\nb"])
-def test_what_is_no_key_is_refused_without_being_shown(key: str) -> None:
-    with pytest.raises(ConfigError, match=f"a key of {len(key)} characters is none") as caught:
-        read_keys([key])
-    assert key == "" or key not in str(caught.value)
-
-
-def test_a_file_without_keys_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "empty").write_text("# nothing\n")
-    (tmp_path / "odd").write_bytes(b"\xff")
-    for name, says in (("empty", "no key was found"), ("odd", "not UTF-8"), ("none", "No such file")):
-        with pytest.raises(ConfigError, match=says):
-            read_keys(file=tmp_path / name)
 
 
 def test_only_the_page_health_and_version_are_public() -> None:
