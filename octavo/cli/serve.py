@@ -93,7 +93,7 @@ class SeenFlags:
 
     metrics_prefix: Annotated[str, _seen(metavar="NAME", help="vllm lets boards made for it run.")] = "octavo"
     trace_dir: Annotated[
-        Path | None, _seen(metavar="RUN.route", help="Record which experts read each token of live requests.")
+        Path | None, _seen(metavar="DIR", help="Record which experts read each token of live requests, a trace a run.")
     ] = None
     trace_sample: Annotated[float, _seen(metavar="SHARE", help="Of so many of the requests.")] = 1.0
     trace_tokens: Annotated[

@@ -102,6 +102,24 @@ def test_a_finished_request_s_routing_is_what_its_answer_said(fresh: Live, strea
         assert found["choices"][0][name] == said["choices"][0][name], name
 
 
+def test_the_routing_of_chats_of_several_prompts_and_of_stop_strings_is_kept_as_it_was_said(fresh: Live) -> None:
+    asked: list[tuple[str, dict[str, object]]] = [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hello"}], "n": 2}),
+        ("/v1/completions", {"prompt": [PROMPT, "import"], "n": 2}),
+        ("/v1/completions", {"prompt": PROMPT, "stop": ["a"], "max_tokens": 40}),
+    ]
+    names = ("token_ids", "routed_experts", "routed_weights", "router_logits")
+    kept = {f"{prefix}{name}" for prefix in ("", "prompt_") for name in names}
+    for path, fields in asked:
+        said = fresh.post(path, **{"max_tokens": 4, **fields}, routing=True, router_logits=True).json()
+        found = fresh.http.get(f"/v1/routing/{said['id']}").json()
+        RoutedRequest.model_validate(found)
+        assert {name: said[name] for name in kept & set(said)} == {name: found[name] for name in kept & set(found)}
+        for one, other in zip(said["choices"], found["choices"], strict=True):
+            assert {**{name: one[name] for name in kept & set(one)}, "index": one["index"]} == other
+            assert len(other["token_ids"]) == len(other["routed_experts"]) == len(other["router_logits"])
+
+
 def test_routing_that_was_not_asked_for_is_not_kept(fresh: Live) -> None:
     said = fresh.post("/v1/completions", prompt=PROMPT, max_tokens=2).json()
     answer = fresh.http.get(f"/v1/routing/{said['id']}")
