@@ -54,6 +54,15 @@ class Digests:
             header = self.folder.tensors[name]
             self._submit(lambda: manifest.check_digest(header, name, tensor_sha256(tensor)))
 
+    def of(self, name: str) -> Callable[[str], None] | None:
+        """What takes the SHA-256 of a tensor that somebody else computes, and raises CheckpointError where it is wrong.
+
+        None where there is nothing to compare it with.
+        """
+        if (manifest := self.manifest) is None:
+            return None
+        return partial(manifest.check_digest, self.folder.tensors[name], name)
+
     def settle(self) -> None:
         """Waits for the checks that were started; raises CheckpointError for the first that failed."""
         for failure in self.wait():

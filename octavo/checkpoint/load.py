@@ -1,7 +1,8 @@
-"""From a model folder to a Transformer: tensor by tensor into memory allocated once, and whole or not at all."""
+"""From a model folder to a Transformer: piece by piece into memory allocated once, and whole or not at all."""
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from octavo.checkpoint.digest import Digests
 from octavo.checkpoint.folder import ModelFolder, open_folder
-from octavo.checkpoint.names import Part, atom_view, embedding_name, parameters
+from octavo.checkpoint.names import Order, Part, atom_view, embedding_name, parameters
 from octavo.checkpoint.read import SafetensorsFiles, Weights
+from octavo.checkpoint.stream import Delivery, deliver
 from octavo.config import ModelConfig
 from octavo.errors import CheckpointError
 from octavo.model import Transformer
@@ -31,35 +33,63 @@ def load_model(
 ) -> Transformer:
     """Loads the model of a folder in any dialect onto ``device``, in ``dtype`` (None: as stored).
 
-    Memory peaks at the model plus the pages of at most one mapped shard. Checksums are compared where a manifest is
-    there, or the Hub cache's blob names, unless ``verify`` is False; they are computed by up to eight threads beside
-    the copying, at about 1.7 GB/s a core that has SHA instructions: with cores to spare the disk is what one waits
-    for, while 1.2 GB that lay in memory already took 0.8 s without and 1.6 s with them on two busy cores. Nothing is
-    returned before everything was read and compared.
+    Tensors are read in pieces, through pinned memory where ``device`` is a GPU, so that beside the model itself this
+    process takes a few buffers of 32 MiB, whatever the model's size (``octavo.checkpoint.stream``). Checksums are
+    compared where a manifest is there, or the Hub cache's blob names, unless ``verify`` is False; each reader computes
+    those of the tensor that it reads, at about 1.7 GB/s a core that has SHA instructions. Nothing is returned before
+    everything was read and compared.
 
     Raises ConfigError and CheckpointError as open_folder does, and CheckpointError for a checksum that is wrong.
     """
     opened = folder if isinstance(folder, ModelFolder) else open_folder(folder)
     model = empty_model(opened.config, device=device, dtype=dtype or opened.dtype, ops=ops)
-    places = atoms_of_model(model)
+    place = model.norm.weight.device
     total = sum(math.prod(stored.shape) for stored in opened.table) * opened.dtype.itemsize
-    with SafetensorsFiles(opened.tensors) as weights, Digests(opened, enabled=verify) as digests, torch.no_grad():
+    with Digests(opened, enabled=verify) as digests:
+        sizes = {stored.name: math.prod(stored.shape) * opened.dtype.itemsize for stored in opened.table}
         done = 0
-        for file in opened.files:
-            for stored in (each for each in opened.table if opened.tensors[each.name].file == file):
-                tensor = weights.read(stored.name)
-                digests.tensor(stored.name, tensor)
-                for part in stored.parts:
-                    parameter, place = places[part.atom]
-                    source = atom_view(tensor, part, opened.config.head_dim)
-                    atom_view(parameter, place, opened.config.head_dim).copy_(source)
-                done += tensor.nbytes
-                if progress is not None:
-                    progress(stored.name, done, total)
-            # One shard at a time: its pages may go once its digests are done.
-            digests.settle()
-        check_spare_head(opened, weights, digests)
+        for name in deliver(opened.tensors, deliveries(opened, model, digests), device=place):
+            done += sizes[name]
+            if progress is not None:
+                progress(name, done, total)
+        with SafetensorsFiles(opened.tensors) as weights:
+            check_spare_head(opened, weights, digests)
     return model
+
+
+def deliveries(folder: ModelFolder, model: Transformer, digests: Digests) -> list[Delivery]:
+    """Where each stored tensor goes in the model, file by file in the order of their names."""
+    places = atoms_of_model(model)
+    head_dim = folder.config.head_dim
+    order = {file: number for number, file in enumerate(folder.files)}
+    table = sorted(folder.table, key=lambda stored: order[folder.tensors[stored.name].file])
+    return [
+        Delivery(
+            name=stored.name,
+            # The rows of a head are not parted: q and k may lie in another order inside it.
+            unit=head_dim if any(part.order in (Order.HALVES, Order.NEIGHBOURS) for part in stored.parts) else 1,
+            put=partial(_put, stored.parts, places, head_dim),
+            check=digests.of(stored.name),
+        )
+        for stored in table
+    ]
+
+
+def _put(
+    parts: tuple[Part, ...], places: Mapping[str, tuple[Tensor, Part]], head_dim: int, first: int, rows_nI: Tensor
+) -> None:
+    """Writes rows ``first`` and on of a stored tensor where their atoms are in the model."""
+    for part in parts:
+        low, high = max(first, part.start), min(first + len(rows_nI), part.stop)
+        if low >= high:
+            continue
+        source = atom_view(rows_nI, Part(part.atom, low - first, high - first, part.order), head_dim)
+        parameter, place = places[part.atom]
+        along = 1 if part.order is Order.TRANSPOSED else 0
+        offset = low - part.start
+        if part.order in (Order.HALVES, Order.NEIGHBOURS):
+            offset //= head_dim
+        atom_view(parameter, place, head_dim).narrow(along, offset, source.shape[along]).copy_(source)
 
 
 def empty_model(

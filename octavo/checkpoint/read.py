@@ -18,6 +18,7 @@ from octavo.errors import CheckpointError
 
 CODES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 MAX_HEADER_BYTES = 100_000_000
+METADATA = "__metadata__"
 # Pages of a mapped file count as this process's memory until the map is dropped, so a large file is mapped anew now and
 # then.
 REMAP_BYTES = 1 << 30
@@ -25,11 +26,15 @@ REMAP_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where a tensor lies and what it is: its file, its dtype by safetensors' code (BF16), its shape."""
+    """Where a tensor lies and what it is: its file, its dtype by safetensors' code (BF16), its shape.
+
+    ``start`` is the byte of the file where it begins; None in a container that does not say.
+    """
 
     file: Path
     dtype: str
     shape: tuple[int, ...]
+    start: int | None = None
 
 
 class Weights(Protocol):
@@ -93,11 +98,34 @@ def read_headers(file: Path) -> dict[str, Header]:
     Raises CheckpointError, naming the file, when it is not a whole and well-formed safetensors file.
     """
     require_regular(file)
-    _refuse_repeated_names(file)
+    found = stored_headers(file)
     with naming(file):
+        # The library checks that tensors lie side by side, fill the file, and have the length of their shape.
         opened = safe_open(file, framework="pt")
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
-        return {name: Header(file, each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
+        return {
+            name: Header(file, each.get_dtype(), tuple(each.get_shape()), found[name].start)
+            for name, each in slices.items()
+        }
+
+
+def stored_headers(file: Path) -> dict[str, Header]:
+    """What the header of a safetensors file says, as far as it can be understood; the library judges the rest.
+
+    Raises CheckpointError when it names a tensor twice, which the library reads as the last of them.
+    """
+    with naming(file), file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        # A length past the end or past the library's limit is the library's to refuse.
+        header = stream.read(length) if length <= min(MAX_HEADER_BYTES, os.fstat(stream.fileno()).st_size - 8) else None
+    if header is None:
+        return {}
+    found = {}
+    for name, entry in parse_object(header, f"{file} (header)").items():
+        match entry:
+            case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int()]} if name != METADATA:
+                found[name] = Header(file, dtype, tuple(shape), 8 + length + start)
+    return found
 
 
 def require_regular(file: Path) -> None:
@@ -120,13 +148,3 @@ def naming(file: Path, tensor: str | None = None) -> Iterator[None]:
     except Exception as reason:
         which = f"{file}: tensor {tensor!r}" if tensor else f"{file}:"
         raise CheckpointError(f"{which} cannot be read ({plain(reason)}): fetch the file again") from reason
-
-
-def _refuse_repeated_names(file: Path) -> None:
-    """Raises CheckpointError when the header names a tensor twice, which the library reads as the last of them."""
-    with naming(file), file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        # A length past the end or past the library's limit is the library's to refuse.
-        header = stream.read(length) if length <= min(MAX_HEADER_BYTES, os.fstat(stream.fileno()).st_size - 8) else None
-    if header is not None:
-        parse_object(header, f"{file} (header)")
