@@ -5,6 +5,7 @@ other gets one of the answers that ``octavo.LLM`` wrote when the stand-in was ma
 """
 
 import json
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -101,6 +102,18 @@ def in_bytes(text: str) -> tuple[list[str], list[str]]:
     return pieces, texts
 
 
+def prompt_of(text: str) -> dict[str, Any]:
+    """A prompt as the first chunk tells it: a token a word, routed by chance."""
+    read = invented([*re.findall(r"\s*\S+", text), ""])[:-1]
+    return {
+        "prompt_token_ids": [each.token_id for each in read],
+        "prompt_tokens": [each.piece for each in read],
+        "prompt_routed_experts": [each.experts for each in read],
+        "prompt_routed_weights": [each.weights for each in read],
+        "prompt_router_logits": [each.logits for each in read],
+    }
+
+
 class StandIn:
     """The stand-in while it serves at ``url``; ``seen`` holds the requests for answers, ``cut`` those left early."""
 
@@ -195,7 +208,7 @@ class Answering(BaseHTTPRequestHandler):
         elif command == "!away":
             self.close_connection = True
         else:
-            self.stream(self.owner.answer_to(prompt), command, chat=chat, again=again)
+            self.stream(self.owner.answer_to(prompt), prompt, chat=chat, again=again)
 
     def allowed(self) -> bool:
         return not self.owner.key or self.headers["Authorization"] == f"Bearer {self.owner.key}"
@@ -217,12 +230,13 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, tokens: list[Token], command: str, *, chat: bool, again: int) -> None:
+    def stream(self, tokens: list[Token], prompt: str, *, chat: bool, again: int) -> None:
         """Sends an answer token by token, each with the row of the token before it."""
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        command = prompt.split(" ", maxsplit=1)[0]
         pause = 0.05 if command == "!slow" else 0.002
         try:
             for place, token in enumerate(tokens):
@@ -239,7 +253,10 @@ class Answering(BaseHTTPRequestHandler):
                     "finish_reason": ("error" if command == "!nan" else "stop") if place + 1 == len(tokens) else None,
                 }
                 choice |= {"delta": {"content": token.text}} if chat else {"text": token.text}
-                self.event(json.dumps({"id": "answer-1", "choices": [choice]}))
+                chunk = {"id": "answer-1", "choices": [choice]}
+                if place == 0:
+                    chunk |= prompt_of(prompt)
+                self.event(json.dumps(chunk))
                 if place == 4 and command in ("!cut", "!reset", "!dead", "!garbage") and not again:
                     return self.break_off(command)
                 time.sleep(pause)

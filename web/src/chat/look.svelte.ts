@@ -1,6 +1,7 @@
 // What the reader has chosen to see: colours of the page, one layer for everything, one token to look into.
 import type { Theme } from '../lib/colours';
 
+export type Part = 'prompt' | 'written';
 export type Wish = 'system' | Theme;
 const KEPT = 'octavo-theme';
 
@@ -11,12 +12,13 @@ class Look {
   digits = $state(false);
   coloured = $state(true);
   turn = $state(-1); // the turn whose token is open
+  part = $state<Part>('written');
   token = $state(-1);
   sheet = $state(false); // on a narrow screen: whether the side panel is up
   readonly theme = $derived<Theme>(this.wish === 'system' ? this.system : this.wish);
 
-  open(turn: number, token: number): void {
-    [this.turn, this.token] = [turn, token];
+  open(turn: number, part: Part, token: number): void {
+    [this.turn, this.part, this.token] = [turn, part, token];
     this.sheet = token >= 0;
   }
   close(): void {

@@ -1,19 +1,18 @@
 // What goes over the wire: OpenAI's requests and chunks, with the routing beside them.
 import { readEvents } from './events';
+import type { Rows } from './reading.svelte';
 import { Cut, Refusal, refusalFrom, refusalOf } from './trouble';
 
 export type Mode = 'chat' | 'completion';
 
-/** One choice's news in a chunk. A token's rows come one step after it; L layers of K experts each. */
+/** One choice's news in a chunk. A token's row comes one step after it; those of the prompt as it is read. */
 export interface News {
   text: string;
   tokens: string[]; // the new tokens' own text
-  token_ids: number[];
-  routed_experts: number[][][];
-  routed_weights: number[][][];
-  router_logits: number[][][];
+  ids: number[];
+  rows: Rows;
+  prompt: { tokens: string[]; ids: number[]; rows: Rows };
   finish: string | null;
-  id: string;
 }
 
 export interface Message {
@@ -63,16 +62,19 @@ export async function* stream(ask: Ask, key: string, signal: AbortSignal): Async
       yield {
         text: (ask.mode === 'chat' ? choice.delta?.content : choice.text) ?? '',
         tokens: choice.tokens ?? [],
-        token_ids: choice.token_ids ?? [],
-        routed_experts: choice.routed_experts ?? [],
-        routed_weights: choice.routed_weights ?? [],
-        router_logits: choice.router_logits ?? [],
+        ids: choice.token_ids ?? [],
+        rows: rowsOf(choice, ''),
+        prompt: { tokens: chunk.prompt_tokens ?? [], ids: chunk.prompt_token_ids ?? [], rows: rowsOf(chunk, 'prompt_') },
         finish: choice.finish_reason ?? null,
-        id: chunk.id ?? '',
       };
     }
   }
   throw new Cut();
+}
+
+function rowsOf(from: Record<string, number[][][]>, whose: '' | 'prompt_'): Rows {
+  const rows = (name: string) => from[`${whose}${name}`] ?? [];
+  return { experts: rows('routed_experts'), weights: rows('routed_weights'), logits: rows('router_logits') };
 }
 
 function parse(event: string) {

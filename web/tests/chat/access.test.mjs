@@ -24,23 +24,23 @@ for (const [name, options] of [
     assert.deepEqual(await flaws(tab), []);
     await ask(tab);
     assert.deepEqual(await flaws(tab), []);
-    await tab.click('.token[data-place="2"]');
+    await tab.click('.written .token[data-place="2"]');
     assert.deepEqual(await flaws(tab), []);
     for (const layer of [0, 3, 7]) {
       await tab.click(`button[aria-label="go to layer ${layer}"]`);
       assert.deepEqual(await flaws(tab), []);
     }
-    await tab.click('summary');
+    await tab.click('#side summary');
     await tab.fill('#knob-top_p', 'x');
-    await tab.evaluate(() => document.querySelector('.prompt button').click());
+    await tab.evaluate(() => document.querySelector('.asked button').click());
     assert.deepEqual(await flaws(tab), []);
   });
 
 test('the accessibility tree has its landmarks, and every control its name', async () => {
   const { tab } = await openPage();
   await ask(tab);
-  await tab.click('.token[data-place="2"]');
-  await tab.click('summary');
+  await tab.click('.written .token[data-place="2"]');
+  await tab.click('#side summary');
   const session = await tab.context().newCDPSession(tab);
   const { nodes } = await session.send('Accessibility.getFullAXTree');
   const there = nodes.filter((each) => !each.ignored).map((each) => ({ role: each.role?.value, name: each.name?.value ?? '', of: Object.fromEntries((each.properties ?? []).map(({ name, value }) => [name, value.value])) }));

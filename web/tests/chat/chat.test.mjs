@@ -32,7 +32,7 @@ test('an open token shows its path, the eight probabilities, the margin and the 
   const { tab } = await openPage();
   await keepShort(tab);
   await ask(tab);
-  await tab.click('.token[data-place="3"]');
+  await tab.click('.written .token[data-place="3"]');
   const card = '.card:has(#token-title)';
   const path = await tab.$$eval(`${card} .path tbody tr`, (rows) => rows.map((row) => [...row.querySelectorAll('td')].map((each) => each.textContent)));
   assert.equal(path.length, 3);
@@ -55,12 +55,30 @@ test('an open token shows its path, the eight probabilities, the margin and the 
   }
 });
 
+test('the prompt is shown as the model read it, and its tokens open too', async () => {
+  const { tab } = await openPage();
+  await keepShort(tab);
+  await tab.click('text=Completion');
+  await ask(tab, 'The old captain');
+  assert.equal(await tab.$('.prompt .token'), null);
+  await tab.click('.prompt-read summary');
+  await tab.waitForSelector('.prompt .token');
+  const tokens = await tab.$$eval('.prompt .token', (all) => all.map((each) => ({ text: each.textContent, back: each.style.backgroundColor })));
+  assert.match(tokens.map((each) => each.text).join(''), /The old captain$/);
+  assert.ok(tokens.every((each) => each.back));
+  await tab.click('.prompt .token[data-place="1"]');
+  assert.match(await tab.textContent('#token-title'), /token 1 of the prompt, id \d+/);
+  assert.equal((await tab.$$('.written .token[aria-selected=true]')).length, 0);
+  await tab.keyboard.press('Escape');
+  assert.equal(await tab.evaluate(() => document.activeElement.closest('.prompt') !== null), true);
+});
+
 test('the keyboard reaches one token, goes from token to token, opens one and comes back', async () => {
   const { tab } = await openPage();
   await keepShort(tab);
   await ask(tab);
-  assert.equal((await tab.$$('.token[tabindex="0"]')).length, 1);
-  await tab.focus('.prompt button');
+  assert.equal((await tab.$$('.written .token[tabindex="0"]')).length, 1);
+  await tab.focus('.prompt-read summary');
   await tab.keyboard.press('Tab');
   const place = () => tab.evaluate(() => document.activeElement.dataset.place);
   assert.equal(await place(), '0');
@@ -71,7 +89,7 @@ test('the keyboard reaches one token, goes from token to token, opens one and co
   assert.match(await tab.textContent('#token-title'), /token 2/);
   await tab.keyboard.press('ArrowRight');
   assert.match(await tab.textContent('#token-title'), /token 3/);
-  assert.equal(await tab.$eval('.token[aria-selected=true]', (each) => each.dataset.place), '3');
+  assert.equal(await tab.$eval('.written .token[aria-selected=true]', (each) => each.dataset.place), '3');
   await tab.keyboard.press('End');
   assert.match(await tab.textContent('.card:has(#token-title)'), /no expert has read it: it is the last/);
   await tab.keyboard.press('Home');
@@ -120,12 +138,12 @@ test('a prompt is edited, an answer written again, and what followed is left beh
   await finished(tab);
   assert.equal((await tab.$$('article')).length, 1);
   assert.deepEqual(seen.posted[3].messages, [{ role: 'user', content: 'Another?' }]);
-  assert.equal(await tab.textContent('.prompt p'), 'Another?');
+  assert.equal(await tab.textContent('.asked p'), 'Another?');
 });
 
 test('sampling goes with the request, and what is out of bounds is told in its place', async () => {
   const { tab, seen } = await openPage();
-  await tab.click('summary');
+  await tab.click('#side summary');
   await tab.waitForFunction(() => document.querySelector('label[for=knob-temperature]').textContent.includes('0 to 2'));
   for (const [value, said] of [['3', /too much: at most 2/], ['-1', /too little: at least 0/], ['warm', /not a number/]]) {
     await tab.fill('#knob-temperature', value);
@@ -151,12 +169,12 @@ test('an answer is stopped while it is written, and what there is stays', async 
   const { tab, seen } = await openPage();
   for (const way of ['Stop', 'Escape']) {
     if (way === 'Stop') {
-      await tab.click('summary');
+      await tab.click('#side summary');
       await tab.fill('#knob-max_tokens', '1500');
     }
     await tab.click('text=Completion');
     await ask(tab, '!slow 1500', { wait: false });
-    await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .token').length > 3);
+    await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .written .token').length > 3);
     assert.equal(await tab.$('.go[type=submit]'), null);
     if (way === 'Stop') await tab.click('.go');
     else await tab.keyboard.press('Escape');
@@ -168,7 +186,7 @@ test('an answer is stopped while it is written, and what there is stays', async 
     assert.equal(await tab.$('article:last-of-type .trouble-line'), null);
   }
   await tab.click('article:last-of-type >> text=Again');
-  await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .token').length > 3);
+  await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .written .token').length > 3);
   await tab.click('.go');
   assert.deepEqual(await misdeeds(tab, seen), []);
 });
@@ -217,7 +235,7 @@ test('nothing is wider than a telephone of 360 pixels, and a token opens in a sh
   await ask(tab);
   assert.equal(await wide(), 360);
   assert.equal(await tab.isVisible('#side'), false);
-  await tab.click('.token[data-place="2"]');
+  await tab.click('.written .token[data-place="2"]');
   assert.equal(await tab.isVisible('#token-title'), true);
   assert.ok((await tab.$eval('#side', (each) => each.scrollWidth - each.clientWidth)) <= 0);
   await tab.click('[aria-label="Close the token"]');
@@ -232,7 +250,7 @@ test('a long answer is followed to its end, unless the reader has gone up', asyn
   await ask(tab, '!long 250');
   assert.ok((await left()) < 5);
   await ask(tab, '!slow 250', { wait: false });
-  await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .token').length > 3);
+  await tab.waitForFunction(() => document.querySelectorAll('article:last-of-type .written .token').length > 3);
   await tab.evaluate(() => scrollTo(0, 0));
   const grown = (await tab.$$('.token')).length;
   await tab.waitForFunction((least) => document.querySelectorAll('.token').length > least, grown + 5);

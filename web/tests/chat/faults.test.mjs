@@ -82,7 +82,7 @@ test('characters of several tokens are shown whole, and each paragraph runs its 
   const tokens = await lastTokens(tab);
   assert.equal(tokens.map((each) => each.text).join(''), 'שלום עולם, this is לחם and 面包 😀.↵\n.');
   assert.ok(tokens.some((each) => each.text === '' && each.back));
-  const [first, end] = await tab.$$eval('.token', (all) => [all[1].getBoundingClientRect().right, all.at(-3).getBoundingClientRect().left]);
+  const [first, end] = await tab.$$eval('.written .token', (all) => [all[1].getBoundingClientRect().right, all.at(-3).getBoundingClientRect().left]);
   assert.ok(first > end, 'the first letter stands to the right');
 });
 

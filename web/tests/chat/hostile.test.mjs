@@ -13,7 +13,7 @@ test(`${HOSTILE} hostile strings are shown, and none of them runs`, async (t) =>
     await tab.click(first % 200 ? 'text=Completion' : '.choices >> text=Chat');
     await ask(tab, `!hostile ${first} ${Math.min(EACH, HOSTILE - first)}`);
     for (const { text } of await lastTokens(tab)) shown.add(text);
-    await tab.click('article:last-of-type .token[data-place="20"]', { force: true });
+    await tab.click('article:last-of-type .written .token[data-place="20"]', { force: true });
     assert.match(await tab.textContent('#token-title'), /token 20/);
   }
   await tab.check('.wide >> text=digits');
@@ -24,7 +24,7 @@ test(`${HOSTILE} hostile strings are shown, and none of them runs`, async (t) =>
   const ran = await tab.evaluate(() => window.ran.length);
   t.diagnostic(`hostile ${JSON.stringify({ missing: Math.max(0, HOSTILE - shown.size), ran, misdeeds: (await misdeeds(tab, seen)).length })}`);
   assert.ok(shown.size >= HOSTILE, `${shown.size} texts shown`);
-  assert.match(await tab.textContent('article:last-of-type .prompt'), /<script>owned\(2\)<\/script> ‹202e›abc/);
+  assert.match(await tab.textContent('article:last-of-type .asked'), /<script>owned\(2\)<\/script> ‹202e›abc/);
   assert.deepEqual([...shown].filter((text) => /[\u0000-\u0008\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u.test(text)), []);
   const strange = await tab.evaluate(() => ({
     scripts: document.scripts.length,

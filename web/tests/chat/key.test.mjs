@@ -21,7 +21,7 @@ test('the key is asked for, told when it is wrong, and kept in this tab only', a
   assert.ok(!seen.requests.some((each) => each.includes(process.env.OCTAVO_KEY)));
   await tab.reload();
   await tab.waitForSelector('.slider');
-  await tab.click('summary');
+  await tab.click('#side summary');
   await tab.click('text=Forget it');
   await tab.waitForSelector('#key');
   assert.equal(await tab.evaluate(() => sessionStorage.length), 0);

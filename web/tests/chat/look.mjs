@@ -14,7 +14,7 @@ for (const each of prompt ? prompt.split('|') : []) {
   await tab.waitForSelector('.go[type=submit]');
   await tab.waitForTimeout(200);
 }
-if (token) await tab.click(`article:last-of-type .token[data-place="${token}"]`);
+if (token) await tab.click(`article:last-of-type .written .token[data-place="${token}"]`);
 await tab.waitForTimeout(400);
 await tab.screenshot({ path: `${folder}/chat-${width}-${theme}${prompt ? '-asked' : ''}${token ? '-token' : ''}.png` });
 await close();

@@ -43,7 +43,7 @@ export async function openPage({ path = '', ready = '.slider', ...options } = {}
 
 /** Opens the settings and asks for short answers: a real model takes its time. */
 export async function keepShort(tab, tokens = 24) {
-  await tab.click('summary');
+  await tab.click('#side summary');
   await tab.fill('#knob-max_tokens', String(tokens));
 }
 
@@ -62,4 +62,4 @@ export async function misdeeds(tab, seen) {
   return [...seen.requests.filter((each) => !each.startsWith(url)), ...seen.trouble, ...violations, ...ran];
 }
 
-export const lastTokens = (tab) => tab.$$eval('article:last-of-type .token', (all) => all.map((each) => ({ text: each.textContent, back: each.style.backgroundColor, said: each.getAttribute('aria-label'), digit: each.dataset.digit ?? null })));
+export const lastTokens = (tab) => tab.$$eval('article:last-of-type .written .token', (all) => all.map((each) => ({ text: each.textContent, back: each.style.backgroundColor, said: each.getAttribute('aria-label'), digit: each.dataset.digit ?? null })));
