@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ LANGUAGES = {"python", "console", "text", "json", "mermaid"}
 NOT_RUN = re.compile(r"<!-- not run: .+ -->$")
 # Commands of other programs are shown, not run: a test that started the tests would never end.
 SHOWN = {"make", "python3", "git", "pip", "uv", "cd", "torchrun"}
+# Where a document finds the server that it tells of; the tests put one on a port of its own in its place.
+SERVED = "http://127.0.0.1:8000"
 
 
 def blocks(name: str) -> Iterator[tuple[str, str, bool]]:
@@ -55,32 +58,62 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, re.sub(r" +$", "", printed.strip(), flags=re.MULTILINE), re.DOTALL) is not None
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[str]:
+    """octavo serve with octavo-mini, for the documents that ask it something."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "octavo", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            said = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+            assert said is not None, "the server did not say where it is"
+            yield said[0]
+        finally:
+            server.terminate()
+
+
+def runnable(name: str, *languages: str) -> list[tuple[str, str]]:
+    """The blocks of some languages that are to be run."""
+    return [(language, text) for language, text, runs in blocks(name) if runs and language in languages]
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, name: str) -> str:
+    """Where the documents' server is; it is started for those only that ask it something."""
+    asks = any(SERVED in text for _, text in runnable(name, "python", "console"))
+    return str(request.getfixturevalue("served")) if asks else SERVED
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_block_names_a_language_we_check(name: str) -> None:
     assert {language for language, _, _ in blocks(name)} <= LANGUAGES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_python_in_a_document_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_in_a_document_runs(name: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {}
-    for language, text, runs in blocks(name):
-        if language == "python" and runs:
-            exec(compile(text, name, "exec"), namespace)
+    for _, text in runnable(name, "python"):
+        exec(compile(text.replace(SERVED, address), name, "exec"), namespace)
+    if "client" in namespace:
+        namespace["client"].close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_command_in_a_document_prints_what_is_shown(name: str, tmp_path: Path) -> None:
+def test_a_command_in_a_document_prints_what_is_shown(name: str, address: str, tmp_path: Path) -> None:
     width = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     # Commands are typed at the root of the project, but what they write is not to stay there.
     (tmp_path / "octavo").symlink_to(ROOT / "octavo")
-    for language, text, runs in blocks(name):
-        for command, shown in commands(text) if language == "console" and runs else ():
+    for _, text in runnable(name, "console"):
+        for command, shown in commands(text.replace(SERVED, address)):
             program, *arguments = shlex.split(command)
             if Path(program).name in SHOWN | {"ruff", "mypy", "python"}:
                 continue
-            assert program == "octavo", f"{name}: {command}"
-            full = [sys.executable, "-m", "octavo", *arguments]
+            if program == "curl" and shutil.which("curl") is None:
+                continue
+            assert program in ("octavo", "curl"), f"{name}: {command}"
+            full = [*([sys.executable, "-m", "octavo"] if program == "octavo" else [program]), *arguments]
             done = subprocess.run(
                 full, cwd=tmp_path, env={**os.environ, **width}, capture_output=True, text=True, check=False
             )
