@@ -44,7 +44,7 @@ class ModelConfig:
             _require_positive(name, getattr(self, name))
         if self.num_heads % self.num_kv_heads:
             raise ConfigError(
-                f"num_heads {self.num_heads} is not a multiple of num_kv_heads {self.num_kv_heads}: "
+                f"num_heads {self.num_heads} is not a multiple of num_kv_heads {self.num_kv_heads}: want one, since "
                 "every key/value head serves the same number of query heads"
             )
         if self.head_dim % 2:

@@ -69,7 +69,9 @@ def read_settings(path: Path | str) -> Settings:
         return read_params_json(params)
     if config.exists():
         return read_config_json(config)
-    raise CheckpointError(f"{path}: has neither config.json nor params.json: not a model folder")
+    raise CheckpointError(
+        f"{path}: has neither config.json nor params.json: want a model folder, or a Hub id such as org/name"
+    )
 
 
 def open_folder(path: Path | str) -> ModelFolder:

@@ -88,7 +88,7 @@ def config_json(
 def _family(fields: Fields) -> str:
     family = fields.word("model_type")
     if family not in ARCHITECTURES:
-        raise fields.wrong("model_type", "Octavo runs 'mixtral' and 'mistral' models")
+        raise fields.wrong("model_type", "want 'mixtral' or 'mistral', the models that Octavo runs")
     named = fields.take("architectures")
     if named is not None and named != [] and named != [ARCHITECTURES[family]]:
         raise fields.wrong("architectures", f"model_type {family!r} goes with [{ARCHITECTURES[family]!r}]")
