@@ -1,6 +1,5 @@
 """Replying: an answer in the making goes out whole or as a stream, and every status that can come is documented."""
 
-import json
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -12,7 +11,7 @@ from octavo.server.answering import ClientGone, Job, Serving, answer, while_conn
 from octavo.server.keys import owner_of
 from octavo.server.schema.replies import ErrorReply
 from octavo.server.schema.sampling import SamplingFields
-from octavo.server.stream import Emit, EventStream
+from octavo.server.stream import Emit, EventStream, as_json
 
 # What the rings around the application answer, and the application itself.
 STATUSES = {
@@ -71,8 +70,7 @@ async def reply(serving: Serving, request: Request, body: SamplingFields, made: 
 
 def json_response(content: Any, headers: dict[str, str] | None = None) -> Response:
     """A JSON body; text as it is, in UTF-8."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode(), headers=headers, media_type="application/json")
+    return Response(as_json(content).encode(), headers=headers, media_type="application/json")
 
 
 def documented(
