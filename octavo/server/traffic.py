@@ -221,7 +221,7 @@ class _Pen:
 
 
 def _make(folder: Path) -> Path:
-    """A new folder for a trace, named after the time and the process."""
+    """A new folder for a trace, named after the time and the process, which only its owner can read."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
     try:
         # What was asked can be read from it, so nobody else may look into it.

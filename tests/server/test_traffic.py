@@ -121,6 +121,12 @@ def test_a_trace_of_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_only_its_owner_can_read_a_trace(tmp_path: Path) -> None:
+    traffic = Traffic(tmp_path, manifest)
+    assert traffic.path.stat().st_mode & 0o777 == 0o700
+    traffic.close()
+
+
 def test_two_servers_write_two_traces(tmp_path: Path) -> None:
     first, second = Traffic(tmp_path, manifest), Traffic(tmp_path, manifest)
     first.put(passage("a#0"))
