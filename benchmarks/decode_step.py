@@ -13,7 +13,7 @@ from octavo.batch import Batch
 from octavo.cache import KVCache
 from octavo.config import ModelConfig
 from octavo.model import Output, Transformer
-from octavo.ops import REFERENCE, Ops, launch
+from octavo.ops import REFERENCE, Ops, gpu, launch
 from octavo.ops.attention import triton as attention
 from octavo.ops.experts import triton as experts
 from octavo.ops.gpu import TRITON
@@ -74,13 +74,12 @@ def one_after_the_other() -> Iterator[None]:
 
 
 @contextmanager
-def tiles(best: dict[tuple[object, ...], Any], ahead: int = 0) -> Iterator[None]:
-    """Lets the kernels take the fastest tiles, and products ask for ``ahead`` KiB of each row before their turn."""
+def tiles(best: dict[tuple[object, ...], Any]) -> Iterator[None]:
+    """Lets the kernels take the fastest tiles."""
     before = linear.tile_for, experts.tiles_for, attention.tile_for
 
     def product(num_tokens: int, outputs: int) -> linear.Tile:
-        tile = best.get(("product", num_tokens, outputs)) or before[0](num_tokens, outputs)
-        return replace(tile, ahead=ahead)
+        return best.get(("product", num_tokens, outputs)) or before[0](num_tokens, outputs)
 
     def both(num_tokens: int) -> tuple[experts.Tile, experts.Tile]:
         up, down = before[1](num_tokens)
@@ -94,6 +93,17 @@ def tiles(best: dict[tuple[object, ...], Any], ahead: int = 0) -> Iterator[None]
         yield
     finally:
         linear.tile_for, experts.tiles_for, attention.tile_for = before
+
+
+@contextmanager
+def our_products(rows: int) -> Iterator[None]:
+    """Lets our kernels multiply up to so many rows, and cuBLAS the others."""
+    before = gpu.FEW_ROWS
+    gpu.FEW_ROWS = rows
+    try:
+        yield
+    finally:
+        gpu.FEW_ROWS = before
 
 
 def steps(
@@ -112,14 +122,13 @@ def steps(
     for batch, context in cells:
         row = {"kernel": "step", "batch": batch, "context": context, "check": "green"}
         step = batch_of(batch, context, device)
-        with tiles(best):
-            yield row | {"way": "best tiles"} | timed(model, step, read)
+        for way, rows in (("products by our kernels", 256), ("products by cuBLAS", 0)):
+            if batch > 1 or rows:
+                with tiles(best), our_products(rows):
+                    yield row | {"way": way} | timed(model, step, read)
         if (batch, context) != cells[0]:
             continue
         yield row | {"way": "tiles of the tables"} | timed(model, step, read)
-        for ahead in (1, 2, 4):
-            with tiles(best, ahead):
-                yield row | {"way": f"products {ahead} KiB a row ahead"} | timed(model, step, read)
         with tiles(best), one_after_the_other():
             yield row | {"way": "one kernel after the other"} | timed(model, step, read)
         if on_gpu:

@@ -90,34 +90,41 @@ def _product_ways(
     x_TD: torch.Tensor, weights: list[torch.Tensor], norm: Norm | None, residual: torch.Tensor | None
 ) -> Iterator[tuple[Any, Run]]:
     tokens = x_TD.shape[0]
-    yield "torch", lambda turn: _product(x_TD, weights[turn], norm, residual)
-    shapes = {
-        1: [(8, 256, 4, 4), (16, 256, 4, 4), (16, 512, 4, 3), (8, 512, 4, 4), (4, 1024, 4, 3), (32, 256, 8, 4)],
-        8: [(16, 256, 4, 4), (16, 256, 4, 6), (32, 128, 4, 5), (32, 256, 4, 4), (64, 128, 4, 4)],
-        64: [(32, 128, 4, 5), (32, 128, 4, 3), (32, 64, 4, 6), (64, 64, 4, 6), (64, 128, 4, 4), (16, 128, 4, 5)],
-        256: [(64, 64, 4, 4), (64, 64, 8, 4), (128, 64, 8, 4), (64, 128, 8, 3), (32, 128, 4, 4)],
-    }[tokens]
-    rows = {1: [1], 8: [16], 64: [64], 256: [64, 128, 256]}[tokens]
-    for outputs, inputs, warps, stages in shapes:
-        for at_once in rows:
-            tile = linear.Tile(
-                outputs=outputs, inputs=inputs, tokens=at_once, warps=warps, stages=stages, exact=tokens == 1
-            )
-            if norm is None or tokens <= 16:
-                yield tile, partial(_fused, x_TD, weights, norm, residual, tile)
-            else:
-                yield tile, partial(_normed_before, x_TD, weights, norm, tile)
-    if tokens == 1:
-        tile = linear.Tile(outputs=16, inputs=256, tokens=16, warps=4, stages=5)
-        yield tile, partial(_fused, x_TD, weights, norm, residual, tile)
+    yield "torch", partial(_by_torch, x_TD, weights, norm, residual)
+    for outputs, inputs, warps, stages, parts in PRODUCT_TILES[tokens]:
+        rows = 1 if tokens == 1 else max(16, min(tokens, 128))
+        tile = linear.Tile(outputs=outputs, inputs=inputs, tokens=rows, warps=warps, stages=stages, parts=parts)
+        yield tile, partial(_by_kernel, x_TD, weights, norm, residual, tile)
 
 
-def _fused(x_TD: Any, weights: Any, norm: Any, residual: Any, tile: linear.Tile, turn: int) -> torch.Tensor:
+def _by_torch(x_TD: Any, weights: Any, norm: Any, residual: Any, turn: int) -> torch.Tensor:
+    """The norm by our kernel, the product and the sum by one call of cuBLAS."""
+    if norm is not None:
+        x_TD = norms.norm(x_TD, *norm)
+    return functional.linear(x_TD, weights[turn]) if residual is None else torch.addmm(residual, x_TD, weights[turn].mT)
+
+
+def _by_kernel(x_TD: Any, weights: Any, norm: Any, residual: Any, tile: linear.Tile, turn: int) -> torch.Tensor:
     return linear.linear(x_TD, weights[turn], norm=norm, residual_TO=residual, tile=tile)
 
 
-def _normed_before(x_TD: Any, weights: Any, norm: Any, tile: linear.Tile, turn: int) -> torch.Tensor:
-    return linear.linear(norms.norm(x_TD, *norm), weights[turn], tile=tile)
+# Tokens: outputs, inputs, warps, stages, parts.
+PRODUCT_TILES = {
+    1: (
+        (4, 1024, 4, 3, 1), (2, 4096, 4, 1, 1), (4, 4096, 4, 1, 1), (4, 4096, 8, 1, 1), (8, 4096, 8, 1, 1),
+        (2, 4096, 8, 1, 1), (8, 4096, 16, 1, 1), (1, 4096, 4, 1, 1), (2, 2048, 4, 3, 1),
+    ),
+    8: (
+        (64, 128, 4, 4, 1), (64, 128, 4, 4, 2), (64, 128, 4, 4, 4), (64, 256, 4, 3, 2), (64, 256, 4, 3, 4),
+        (64, 64, 4, 8, 4), (32, 256, 4, 4, 2), (16, 256, 4, 6, 1), (16, 512, 4, 4, 1), (64, 128, 4, 6, 3),
+        (128, 128, 8, 4, 4),
+    ),
+    64: (
+        (64, 128, 4, 4, 1), (64, 128, 4, 4, 2), (64, 128, 4, 3, 4), (64, 64, 4, 6, 2), (64, 64, 4, 6, 4),
+        (128, 64, 8, 5, 4), (128, 128, 8, 3, 4), (64, 128, 4, 4, 3), (64, 256, 4, 2, 2),
+    ),
+    256: ((128, 64, 8, 4, 1), (128, 64, 8, 4, 2), (64, 128, 8, 3, 1), (128, 128, 8, 3, 1)),
+}  # fmt: skip
 
 
 def layers_of_experts(config: ModelConfig, batch: int, weights: list[tuple[Any, Any]]) -> Iterator[Group]:
@@ -197,35 +204,26 @@ def _tiles(tokens: tuple[int, int], whole: bool, *shapes: tuple[int, int, int, i
 # Tokens: the tiles of up, and of down, as outputs, inputs, warps, stages.
 EXPERT_TILES = {
     1: (
-        _tiles((1, 1), False, (8, 256, 4, 3), (8, 512, 4, 2), (8, 512, 4, 3), (16, 256, 4, 2), (16, 256, 4, 3))
-        + _tiles((1, 1), False, (16, 256, 4, 4), (16, 512, 8, 3), (32, 256, 8, 3), (4, 1024, 4, 2))
-        + _tiles((16, 16), False, (16, 256, 4, 4), (32, 128, 4, 4)),
-        _tiles((1, 1), True, (4, 1024, 4, 3), (4, 1024, 4, 4), (8, 512, 4, 3), (8, 512, 4, 4), (8, 1024, 8, 3))
-        + _tiles((1, 1), True, (16, 512, 8, 3), (8, 512, 4, 5), (4, 512, 4, 4), (2, 1024, 4, 4))
-        + _tiles((16, 16), True, (16, 256, 4, 4), (16, 256, 4, 5)),
+        _tiles((1, 1), False, (8, 256, 4, 3), (8, 512, 4, 3), (16, 512, 8, 3), (4, 1024, 4, 2), (4, 1024, 4, 3))
+        + _tiles((1, 1), False, (2, 4096, 4, 2), (4, 4096, 8, 2), (8, 1024, 8, 3), (4, 512, 4, 4)),
+        _tiles((1, 1), True, (2, 1024, 4, 4), (2, 1024, 4, 3), (2, 2048, 4, 3), (8, 512, 4, 3), (4, 512, 4, 4))
+        + _tiles((1, 1), True, (4, 512, 4, 5), (4, 1024, 8, 3), (8, 1024, 8, 3)),
     ),
     8: (
-        _tiles((16, 16), False, (16, 128, 4, 4), (16, 256, 4, 3), (32, 128, 4, 3), (32, 128, 4, 4), (32, 128, 4, 5))
-        + _tiles((16, 16), False, (64, 64, 4, 4), (64, 128, 4, 3), (32, 256, 8, 3), (64, 128, 8, 3), (32, 256, 4, 3)),
-        _tiles((16, 16), True, (16, 256, 4, 4), (16, 256, 4, 5), (16, 512, 4, 3), (16, 128, 4, 8), (16, 512, 8, 3))
-        + _tiles((16, 16), False, (32, 128, 4, 5), (32, 256, 4, 4), (64, 128, 4, 4), (64, 128, 4, 3), (64, 64, 4, 6)),
+        _tiles((16, 16), False, (32, 128, 4, 4), (64, 128, 4, 3), (64, 128, 4, 4), (64, 256, 4, 2)),
+        _tiles((16, 16), False, (64, 128, 4, 3), (64, 128, 4, 4), (64, 256, 4, 3), (64, 64, 4, 5), (32, 256, 4, 4)),
     ),
     64: (
-        _tiles((32, 64), False, (64, 64, 4, 3), (64, 64, 4, 4), (64, 128, 4, 3), (32, 128, 4, 4), (128, 64, 8, 3))
-        + _tiles((16, 32), False, (64, 64, 4, 4), (64, 128, 4, 3), (32, 128, 4, 4), (128, 64, 8, 4))
-        + _tiles((32, 32), False, (64, 64, 4, 4), (64, 128, 4, 3)),
-        _tiles((32, 64), False, (64, 64, 4, 4), (64, 128, 4, 3), (64, 128, 4, 4), (32, 128, 4, 5), (128, 64, 8, 4))
-        + _tiles((16, 32), False, (64, 128, 4, 4), (32, 128, 4, 5), (64, 64, 4, 6))
-        + _tiles((32, 32), False, (64, 128, 4, 4))
-        + _tiles((64, 64), True, (32, 128, 4, 4), (16, 128, 4, 5)),
+        _tiles((32, 64), False, (64, 64, 4, 3))
+        + _tiles((16, 32), False, (64, 64, 4, 3), (64, 64, 4, 5), (64, 128, 4, 2), (64, 128, 4, 3)),
+        _tiles((32, 64), False, (64, 128, 4, 3))
+        + _tiles((16, 32), False, (64, 128, 4, 3), (64, 128, 4, 4), (64, 128, 4, 5), (64, 256, 4, 2)),
     ),
     256: (
-        _tiles((64, 128), False, (64, 64, 4, 3), (64, 64, 4, 4), (64, 128, 8, 2), (128, 64, 8, 3), (128, 64, 8, 4))
-        + _tiles((128, 128), False, (64, 64, 4, 4), (128, 64, 8, 4))
-        + _tiles((64, 64), False, (64, 64, 4, 4), (128, 64, 8, 4)),
-        _tiles((64, 128), False, (64, 64, 4, 4), (64, 128, 4, 3), (128, 64, 8, 4), (128, 128, 8, 3), (64, 64, 4, 3))
-        + _tiles((128, 128), False, (64, 64, 4, 4), (128, 64, 8, 4))
-        + _tiles((64, 64), False, (64, 128, 4, 4)),
+        _tiles((64, 128), False, (64, 64, 4, 3), (64, 64, 8, 3), (64, 64, 8, 4), (128, 64, 8, 4), (128, 64, 8, 5))
+        + _tiles((64, 128), False, (128, 32, 8, 6), (64, 32, 4, 5), (128, 64, 4, 4)),
+        _tiles((64, 128), False, (64, 64, 4, 4), (128, 128, 8, 3), (64, 128, 8, 3), (64, 128, 8, 4), (128, 64, 8, 5))
+        + _tiles((64, 128), False, (64, 64, 4, 5), (64, 64, 8, 5), (128, 64, 4, 4)),
     ),
 }
 
@@ -251,13 +249,13 @@ def attentions(config: ModelConfig, batch: int, context: int, device: torch.devi
     small.value_LPBGH.copy_(cache.value_LPBGH[:1])
     exact = REFERENCE.attend(heads_TNH.float(), rope, (small, 0), step, None)
     del small
-    most = -(-context // 64)
+    most = -(-context // 32)
     # So many programs side by side as one, two or four a multiprocessor.
-    parts = sorted({1, *(max(1, min(most, share // (batch * kv_heads))) for share in (132, 264, 528))})
+    parts = sorted({1, *(max(1, min(most, share // (batch * kv_heads))) for share in (132, 264, 528, 1056))})
     tiles = [
         attention.Tile(positions=positions, parts=part, warps=warps, stages=stages)
         for part in parts
-        for positions, warps, stages in ((64, 4, 3), (32, 4, 4), (128, 4, 3), (64, 2, 3))
+        for positions, warps, stages in ((64, 4, 3), (64, 2, 3), (64, 2, 4), (128, 4, 2), (32, 2, 4), (32, 1, 4))
     ]
     yield Group(
         kernel="rope, cache write and attention",

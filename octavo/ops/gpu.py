@@ -6,6 +6,7 @@ Needs Triton, which comes with torch where torch is built for a GPU.
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from octavo.batch import Batch
@@ -17,29 +18,29 @@ from octavo.ops.norm import triton as rms_norm
 from octavo.ops.rope import triton as rope_and_cache
 from octavo.ops.router import triton as routing
 
-# Tokens of one step up to which weights, not arithmetic, are what it waits for.
+# Tokens of one step up to which the experts' weights, not arithmetic, are what it waits for.
 FEW = 256
-# Rows up to which a product norms them on its way faster than a kernel of its own does beforehand.
-NORMED_ON_THE_WAY = 16
+# Rows up to which our products were faster than cuBLAS's, which read the weight in larger pieces (docs/log.md).
+FEW_ROWS = 64
 
 
 def linear(x_TI: Tensor, weight_OI: Tensor) -> Tensor:
     """Maps rows by a weight."""
-    return (few_rows if x_TI.shape[0] <= FEW else GROUPED).linear(x_TI, weight_OI)
+    return (few_rows if x_TI.shape[0] <= FEW_ROWS else GROUPED).linear(x_TI, weight_OI)
 
 
 def norm_linear(x_TD: Tensor, norm: Norm, weight_OD: Tensor) -> Tensor:
     """Normalises rows and maps them by a weight."""
-    if x_TD.shape[0] <= NORMED_ON_THE_WAY:
+    if x_TD.shape[0] <= FEW_ROWS:
         return few_rows.norm_linear(x_TD, norm, weight_OD)
-    return linear(rms_norm.norm(x_TD, *norm), weight_OD)
+    return GROUPED.linear(rms_norm.norm(x_TD, *norm), weight_OD)
 
 
 def linear_add(x_TI: Tensor, weight_OI: Tensor, residual_TO: Tensor) -> Tensor:
-    """Adds rows mapped by a weight to the residual."""
-    if x_TI.shape[0] <= FEW:
+    """Adds rows mapped by a weight to the residual, in float32."""
+    if x_TI.shape[0] <= FEW_ROWS:
         return few_rows.linear_add(x_TI, weight_OI, residual_TO)
-    return residual_TO + GROUPED.linear(x_TI, weight_OI)
+    return torch.addmm(residual_TO, x_TI, weight_OI.mT)
 
 
 def experts(x_TD: Tensor, expert_TK: Tensor, weight_TK: Tensor, w13_EID: Tensor, w2_EDF: Tensor) -> Tensor:

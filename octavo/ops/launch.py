@@ -37,10 +37,14 @@ def power_of_two(count: int, least: int = 1) -> int:
 @triton.jit
 @no_type_check
 def wait(OVERLAP: tl.constexpr):
-    """Lets the next kernel start, and waits until what the kernels before this one wrote can be read."""
+    """Waits until what the kernel before this one wrote can be read, and lets the next kernel start.
+
+    Before it a program may read what nobody writes, such as weights, and what was written before the kernel before this
+    one: all of that kernel's programs have waited here by then. It must not write.
+    """
     if OVERLAP:
-        gdc_launch_dependents()
         gdc_wait()
+        gdc_launch_dependents()
 
 
 @triton.jit
@@ -90,14 +94,12 @@ def inside(start, SIZE: tl.constexpr, BLOCK: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def prefetch(row_ptr, row_stride, ROWS: tl.constexpr, PIECES: tl.constexpr):
-    """Asks for the first PIECES KiB of each of ROWS rows of bfloat16 to be brought into the cache, without waiting."""
-    index = tl.arange(0, ROWS * PIECES)
-    address = row_ptr + (index % ROWS).to(tl.int64) * row_stride + index // ROWS * 512
+def prefetch(address, size):
+    """Asks for ``size`` bytes at each address, a multiple of 16, to be brought into the cache, without waiting."""
     tl.inline_asm_elementwise(
-        "cp.async.bulk.prefetch.L2.global [$1], 1024; mov.u32 $0, 0;",
-        "=r,l",
-        [address],
+        "cp.async.bulk.prefetch.L2.global [$1], $2; mov.u32 $0, 0;",
+        "=r,l,r",
+        [address, size],
         dtype=tl.int32,
         is_pure=False,
         pack=1,

@@ -46,7 +46,7 @@ def _written(ops: Ops, device: str) -> tuple[list[Output], torch.Tensor]:
 @pytest.mark.parametrize("few", [256, 1], ids=["kernels", "torch's own for many"])
 def test_a_model_says_and_keeps_what_the_reference_does(few: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "FEW", few)
-    monkeypatch.setattr(gpu, "NORMED_ON_THE_WAY", few)
+    monkeypatch.setattr(gpu, "FEW_ROWS", few)
     (said, cache), (wanted, wanted_cache) = _written(OURS, device), _written(REFERENCE, device)
     torch.testing.assert_close(cache, wanted_cache, atol=1e-5, rtol=1e-5)
     for ours, theirs in zip(said, wanted, strict=True):

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from octavo.batch import Batch
-from octavo.ops.launch import is_last, narrow, options, power_of_two, product, wait
+from octavo.ops.launch import is_last, narrow, options, power_of_two, prefetch, product, wait
 from octavo.ops.rope.triton import Rotation, turned
 
 
@@ -38,7 +38,7 @@ PROGRAMS = 264
 def tile_for(num_heads: int, max_context: int) -> Tile:
     """As many parts as keep the device busy with ``num_heads`` key/value heads of all sequences, none too small."""
     parts = max(1, min(PROGRAMS // num_heads, -(-max_context // 64), 32))
-    return Tile(positions=64 if max_context > 64 else 32, parts=parts, warps=4, stages=3)
+    return Tile(positions=64 if max_context > 64 else 32, parts=parts, warps=2, stages=3)
 
 
 def paged_attention(
@@ -190,6 +190,14 @@ def _attend(
     each = tl.cdiv(blocks, PARTS)
     begin = part * each
     page_ptr += sequence * page_stride
+    if OVERLAP and HEAD % 8 == 0:
+        # Of what is in the cache only the newest position is not there yet.
+        at_C = (first_block + begin) * BLOCK_C + position_C
+        page_C = tl.load(page_ptr + at_C // PAGE, mask=at_C < context, other=0).to(tl.int64)
+        place_C = ((page_C * PAGE + at_C % PAGE) * KEYS + group) * HEAD
+        size_C = tl.full((BLOCK_C,), HEAD * 2, tl.int32)
+        prefetch(key_ptr + place_C, size_C)
+        prefetch(value_ptr + place_C, size_C)
     wait(OVERLAP)
     if has_token & (begin < blocks):
         head_R1 = (group * ROWS + row_R)[:, None] * HEAD

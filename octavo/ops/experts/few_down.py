@@ -33,15 +33,22 @@ def down_one(
     row_D = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     column_F = tl.arange(0, BLOCK_F)
     kept_D1 = (row_D < dim)[:, None]
+    weight_DF = w2_ptr + row_D.to(tl.int64)[:, None] * row_stride + column_F[None, :]
+    # The choice is older than the kernel before this one, so the first weights are asked for before the wait.
+    first_ptr = weight_DF + tl.load(expert_ptr).to(tl.int64) * expert_stride
+    first_F = inside(0, FEATURES, BLOCK_F)
+    first_DF = tl.load(first_ptr, mask=kept_D1 & first_F[None, :], other=0.0)
     wait(OVERLAP)
     y_D = tl.zeros((BLOCK_D,), tl.float32)
     if ADD:
         y_D += tl.load(residual_ptr + row_D, mask=row_D < dim, other=0.0).to(tl.float32)
     for i in tl.static_range(K):
-        expert = tl.load(expert_ptr + i).to(tl.int64)
-        rows_ptr = w2_ptr + expert * expert_stride + row_D.to(tl.int64)[:, None] * row_stride + column_F[None, :]
+        rows_ptr = weight_DF + tl.load(expert_ptr + i).to(tl.int64) * expert_stride
         said_DF = tl.zeros((BLOCK_D, BLOCK_F), tl.float32)
-        for start in tl.range(0, FEATURES, BLOCK_F, num_stages=STAGES):
+        if i == 0:
+            act_F = tl.load(act_ptr + column_F, mask=first_F, other=0.0)
+            said_DF += first_DF.to(tl.float32) * act_F.to(tl.float32)[None, :]
+        for start in tl.range(BLOCK_F if i == 0 else 0, FEATURES, BLOCK_F, num_stages=STAGES):
             inside_F = inside(start, FEATURES, BLOCK_F)
             w2_DF = tl.load(rows_ptr + start, mask=kept_D1 & inside_F[None, :], other=0.0)
             act_F = tl.load(act_ptr + i * FEATURES + start + column_F, mask=inside_F, other=0.0)
@@ -81,9 +88,10 @@ def down_whole(
     token_T = tl.arange(0, BLOCK_T)
     n_N = tl.arange(0, BLOCK_N)
     kept_D1 = (row_D < dim)[:, None]
-    wait(OVERLAP)
+    # The choice is older than the kernel before this one.
     expert_N = tl.load(expert_ptr + n_N, mask=n_N < num, other=-1).to(tl.int32)
     _, active = chosen(expert_N, 0, BLOCK_E)
+    wait(OVERLAP)
     y_DT = tl.zeros((BLOCK_D, BLOCK_T), tl.float32)
     for rank in range(active):
         expert, _ = chosen(expert_N, rank, BLOCK_E)
@@ -139,9 +147,10 @@ def down(
     block = tl.program_id(0) % blocks
     row_D = block * BLOCK_D + tl.arange(0, BLOCK_D)
     n_N = tl.arange(0, BLOCK_N)
-    wait(OVERLAP)
+    # The choice is older than the kernel before this one.
     expert_N = tl.load(expert_ptr + n_N, mask=n_N < num, other=-1).to(tl.int32)
     expert, active = chosen(expert_N, tl.program_id(0) // blocks, BLOCK_E)
+    wait(OVERLAP)
     if expert >= 0:
         list_ptr += expert * num
         load = listed(expert_N, expert, list_ptr, BLOCK_N)

@@ -39,16 +39,16 @@ class Tile:
 def tiles_for(num_tokens: int) -> tuple[Tile, Tile]:
     """The tiles of up and down that were fastest on an H200 at Mixtral's shape (docs/log.md)."""
     if num_tokens == 1:
-        up = Tile(outputs=16, inputs=256, tokens=(1, 1), warps=4, stages=3)
-        return up, Tile(outputs=8, inputs=512, tokens=(1, 1), warps=4, stages=4, whole=True)
+        up = Tile(outputs=8, inputs=512, tokens=(1, 1), warps=4, stages=3)
+        return up, Tile(outputs=2, inputs=1024, tokens=(1, 1), warps=4, stages=4)
     if num_tokens <= 16:
-        up = Tile(outputs=32, inputs=128, tokens=(16, 16), warps=4, stages=4)
-        return up, Tile(outputs=16, inputs=256, tokens=(16, 16), warps=4, stages=5, whole=True)
+        up = Tile(outputs=64, inputs=128, tokens=(16, 16), warps=4, stages=3)
+        return up, Tile(outputs=64, inputs=128, tokens=(16, 16), warps=4, stages=3)
     if num_tokens <= 64:
-        up = Tile(outputs=64, inputs=64, tokens=(32, 64), warps=4, stages=4)
-        return up, Tile(outputs=64, inputs=128, tokens=(32, 64), warps=4, stages=4)
+        up = Tile(outputs=64, inputs=64, tokens=(32, 64), warps=4, stages=3)
+        return up, Tile(outputs=64, inputs=128, tokens=(16, 32), warps=4, stages=4)
     up = Tile(outputs=64, inputs=64, tokens=(64, 128), warps=4, stages=3)
-    return up, Tile(outputs=64, inputs=64, tokens=(64, 128), warps=4, stages=4)
+    return up, Tile(outputs=128, inputs=128, tokens=(64, 128), warps=8, stages=3)
 
 
 def experts(
