@@ -125,7 +125,7 @@ def live_app(
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="live server")
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(90)
     try:
         yield found[0]
     finally:
