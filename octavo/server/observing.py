@@ -82,9 +82,9 @@ def open_observation(service: Service, front: Front, settings: ServerSettings) -
 def observation_routes(observation: Observation) -> APIRouter:
     """/metrics, /v1/routing/stats and /v1/routing/{request_id}; the last answers only who sent the request."""
     router = APIRouter()
-    statistics = documented(RoutingStatsReply, "each layer's load", statuses=STATUSES)
-    routed = documented(RoutedRequest, "how the request was routed", statuses=(*STATUSES, 404))
-    described = documented(RoutingStatsReply, "", statuses=STATUSES)
+    statistics = documented(RoutingStatsReply, "each layer's load")
+    routed = documented(RoutedRequest, "how the request was routed")
+    described = documented(RoutingStatsReply, "")
     described["responses"][200] = {
         "description": "metrics in Prometheus' text format",
         "content": {"text/plain": {"schema": {"type": "string"}}},
