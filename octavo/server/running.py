@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from octavo.errors import ConfigError
+from octavo.server.descriptors import allow_descriptors
 from octavo.server.door import address_of, close_door
 from octavo.server.front import Front, make_front
 from octavo.server.loading import find, find_own_tokenizer
@@ -64,6 +65,7 @@ def run(settings: ServerSettings, bound: socket.socket, build: Build, announce: 
 
     Raises what keeps it from starting: ConfigError, CheckpointError, TokenizerError, MemoryError, EngineDead.
     """
+    allow_descriptors(settings.limits.max_connections)
     config = uvicorn.Config(
         _unbuilt,
         ws="none",
