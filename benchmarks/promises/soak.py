@@ -14,6 +14,8 @@ HOUR = 3600.0
 WARM_UP_SHARE = 0.25
 SAMPLES = 240
 CLIENTS = 8
+# Pages of the cache become resident as they are first used: a small one has all been used when the warm-up is over.
+CACHE_BYTES = 2**25
 MOST_BYTES_AN_HOUR = 1_000_000
 # Below this a slope says more about the allocator's pages than about a leak.
 LEAST_SECONDS = 900.0
@@ -27,7 +29,7 @@ def soak(scale: float, seed: int) -> Promise:
     asked = [0] * CLIENTS
     wrong = [0] * CLIENTS
     samples: list[tuple[float, float]] = []
-    with serving() as served:
+    with serving("--kv-cache-memory-bytes", str(CACHE_BYTES)) as served:
         threads = [
             threading.Thread(target=client, args=(served, stopped, asked, wrong, place), daemon=True)
             for place in range(CLIENTS)
