@@ -15,6 +15,8 @@ from benchmarks.promises.wire import Broken, Wire
 
 BODIES = 100_000
 WIRES = 4
+# Attacker, victim, engine and honest client share one machine: more a second would measure who gets its cores.
+PER_SECOND = 250
 PATIENCE = 60
 QUIET_SECONDS = 20
 MOST_TOLD = 10
@@ -23,10 +25,10 @@ FLAGS = ("--max-model-len", "256")
 
 
 def mutated_bodies(scale: float, seed: int) -> Promise:
-    """Valid requests of every route that takes a body, made wrong in values, shape and bytes, are sent
-    over four connections while an honest client asks for four tokens again and again. A failure is: no answer, a 5xx or
-    any status that is not documented, a refusal that is not JSON, a server that ends, a block of the cache or a request
-    that is left behind, or a 99th percentile of the honest client of more than twice that of a quiet server.
+    """Valid requests of every route that takes a body, made wrong in values, shape and bytes, are sent over four
+    connections, 250 a second, while an honest client asks for four tokens again and again. A failure is: no answer, a
+    5xx or any status that is not documented, a refusal that is not JSON, a server that ends, a block of the cache or a
+    request that is left behind, or a 99th percentile of the honest client of more than twice that of a quiet server.
     """
     with serving(*FLAGS) as served, honest_client(served) as honest:
         began = time.monotonic()
@@ -66,10 +68,12 @@ async def send_all(served: Served, number: int, seed: int) -> Counter[int]:
     """How often each status came; 0 is no answer, 1 a refusal that is no JSON."""
     found: Counter[int] = Counter()
     turns = iter(range(number))
+    start = time.monotonic()
 
     async def send_some() -> None:
         wire = Wire(served.port)
         for turn in turns:
+            await asyncio.sleep(max(0.0, start + turn / PER_SECOND - time.monotonic()))
             path, body, kind = mutate(random.Random(f"{seed} {turn}"))
             try:
                 status, answer = await asyncio.wait_for(wire.post(path, body, kind=kind), PATIENCE)
