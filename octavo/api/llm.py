@@ -10,7 +10,7 @@ import torch
 
 from octavo.api.drafting import Drafter, Message
 from octavo.api.drafts import RequestDraft
-from octavo.api.opening import open_model
+from octavo.api.opening import Planned, open_model
 from octavo.api.outputs import CompletionDelta, RequestOutput, ScoreOutput
 from octavo.api.prompts import Prompt, PromptType, read_conversations, read_prompts
 from octavo.engine.config import EngineConfig
@@ -30,9 +30,10 @@ class LLM:
     "auto" is a GPU where there is one. ``dtype`` "auto" is float32 on a CPU and the stored one on a GPU.
     ``batch_invariant`` makes every result equal to the bit whatever shares the batch, at the cost that
     ``octavo.ops.invariant`` states. ``verify=False`` skips the checksums of the weights. The limits are EngineConfig's,
-    None its default.
+    None its default. ``planned`` is called with the MemoryPlan before anything is loaded.
 
-    Raises ConfigError, CheckpointError or TokenizerError when the model cannot be opened as asked.
+    Raises ConfigError, CheckpointError or TokenizerError when the model cannot be opened as asked, and OverCapacity
+    when the device has no room for it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LLM:
         memory_bytes: int | None = None,
         enable_prefix_caching: bool | None = None,
         seed: int | None = None,
+        planned: Planned | None = None,
     ) -> None:
         limits: dict[str, Any] = {
             "max_model_len": max_model_len,
@@ -78,6 +80,8 @@ class LLM:
             dtype=dtype,
             batch_invariant=batch_invariant,
             verify=verify,
+            engine=config,
+            planned=planned,
         )
         self._start(opened.model, opened.tokenizer, opened.eos_token_ids, config)
 

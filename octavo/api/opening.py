@@ -2,6 +2,7 @@
 
 import importlib.resources
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import torch
 
 from octavo.checkpoint import fetch, load_model, open_folder, read_settings
 from octavo.config import ModelConfig
+from octavo.engine.capacity import plan_for
+from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import MemoryPlan
 from octavo.errors import CheckpointError, ConfigError
 from octavo.model import Transformer
 from octavo.ops import INVARIANT, best
@@ -25,6 +29,9 @@ DTYPES = {
     "float16": torch.float16,
     "half": torch.float16,
 }
+
+Planned = Callable[[MemoryPlan], None]
+"""Hears what a model will take before it is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +126,16 @@ def describe_model(
     return Described(config=config, tokenizer=find_tokenizer(tokenizer, folder), folder=folder)
 
 
+def check_room(
+    config: ModelConfig, engine: EngineConfig, *, dtype: torch.dtype, device: torch.device, planned: Planned | None
+) -> None:
+    """Plans what a model will take and says it to ``planned``; raises OverCapacity where there is no room for it."""
+    plan = plan_for(config, engine, dtype=dtype, device=device)
+    if planned is not None:
+        planned(plan)
+    plan.require_room()
+
+
 def open_model(
     model: str | os.PathLike[str] | None,
     *,
@@ -128,14 +145,21 @@ def open_model(
     dtype: str | torch.dtype,
     batch_invariant: bool,
     verify: bool,
+    engine: EngineConfig | None = None,
+    planned: Planned | None = None,
 ) -> Opened:
-    """Opens a model to run it; raises ConfigError, CheckpointError or TokenizerError when that cannot be done."""
+    """Opens a model to run it with an engine of ``engine``'s limits; ``planned`` hears what that will take, first.
+
+    Raises ConfigError, CheckpointError or TokenizerError when that cannot be done, and OverCapacity, before anything is
+    loaded, when the device has no room for it.
+    """
     chosen = choose_device(device)
     folder = open_folder(find_model(model, revision=revision))
     # The tokenizer first: it takes a moment, and a large model's weights a minute.
     spelled = find_tokenizer(tokenizer, folder.path)
     number = choose_dtype(dtype, chosen) or folder.dtype
     ops = INVARIANT if batch_invariant else best(chosen, number)
+    check_room(folder.config, engine or EngineConfig(), dtype=number, device=chosen, planned=planned)
     loaded = load_model(folder, device=chosen, dtype=number, ops=ops, verify=verify)
     ends = {*folder.eos_token_ids, *(spelled.eos_ids if spelled is not None else ())}
     return Opened(

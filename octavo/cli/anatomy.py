@@ -13,6 +13,8 @@ from octavo.cli.flags import EMBEDDED
 from octavo.cli.screen import Screen, figures
 from octavo.cli.sizes import billions, share, short
 from octavo.config import PRESETS, ModelConfig
+from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import MemoryPlan, plan_memory
 from octavo.parameters import (
     BYTES_OF,
     attention_flop,
@@ -64,7 +66,7 @@ def show(question: Question, screen: Screen) -> None:
     screen.show("", part_table(question), note, "")
     if config.is_sparse:
         screen.show(dense_table(question), "", batch_table(question), "")
-    screen.show(memory_table(question))
+    screen.show(memory_table(question), "", plan_table(question))
 
 
 def shape_table(config: ModelConfig) -> Table:
@@ -164,6 +166,21 @@ def memory_table(question: Question) -> Table:
     return table
 
 
+def plan(question: Question) -> MemoryPlan:
+    """What an engine would take that holds the sequences that were asked for."""
+    engine = EngineConfig(max_model_len=question.context, max_num_seqs=question.sequences)
+    return plan_memory(question.config, engine, dtype=question.dtype)
+
+
+def plan_table(question: Question) -> Table:
+    """What an engine takes, part by part."""
+    planned = plan(question)
+    table = figures(f"engine, {question.dtype}", *planned.parts, "together")
+    sizes = [*planned.parts.values(), planned.total]
+    table.add_row("takes at most", *(short(size, "B") if size else "none" for size in sizes))
+    return table
+
+
 def document(question: Question) -> dict[str, Any]:
     """Everything as one document for programs."""
     config, counted, width = question.config, count(question.config), BYTES_OF[question.dtype]
@@ -201,6 +218,7 @@ def document(question: Question) -> dict[str, Any]:
             dataclasses.asdict(memory(config, each, context=question.context, sequences=question.sequences))
             for each in BYTES_OF
         ],
+        "memory_plan": plan(question).parts,
     }
 
 

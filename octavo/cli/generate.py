@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Option
 
-from octavo.cli.flags import EMBEDDED, Json, Model, ModelFlags, SamplingFlags, ViewFlags
+from octavo.cli.flags import EMBEDDED, SWITCH, Json, Model, ModelFlags, SamplingFlags, ViewFlags
 
 Prompt = Annotated[
     list[str] | None, Option("--prompt", "-p", metavar="TEXT", help="What to go on from; - reads stdin. Repeatable.")
@@ -29,6 +29,9 @@ def generate(
     logprobs: Logprobs = None,
     sampling: SamplingFlags,
     view: ViewFlags,
+    verbose: Annotated[
+        bool, Option("--verbose", metavar=SWITCH, help="Tell on stderr what is taken of the device's memory.")
+    ] = False,
     json: Json = False,
     loading: ModelFlags,
 ) -> None:
@@ -46,7 +49,7 @@ def generate(
 
     prompts = read_prompts(prompt, prompt_file)
     params = sampling_params(sampling, logprobs=logprobs, routing=view.experts is not None)
-    opened = open_llm(model, loading, experts=view.experts)
+    opened = open_llm(model, loading, experts=view.experts, verbose=verbose)
     if json:
         print_json(completions.document(opened, prompts, params))
         return

@@ -1,16 +1,19 @@
 """Opens the model that a command names; errors of its files are told apart from errors of the command line."""
 
 import dataclasses
+import sys
 import time
 from dataclasses import dataclass
 
 from octavo.api.llm import LLM
 from octavo.api.opening import choose_device, choose_dtype, find_model, use_one_thread_if_small
+from octavo.cli.escaping import escape_line
 from octavo.cli.exits import opening_model
 from octavo.cli.flags import ModelFlags, SamplingFlags
 from octavo.cli.progress import spinner
 from octavo.cli.reading import check_layer
 from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import MemoryPlan
 from octavo.engine.params import SamplingParams
 
 
@@ -23,10 +26,13 @@ class Opened:
     load_seconds: float
 
 
-def open_llm(model: str, flags: ModelFlags, *, experts: int | None = None, writes: bool = True) -> Opened:
+def open_llm(
+    model: str, flags: ModelFlags, *, experts: int | None = None, writes: bool = True, verbose: bool = False
+) -> Opened:
     """Loads a model with the flags of the command line; ``experts`` is a layer that must have some.
 
-    ``writes`` says that it will write text, token by token, rather than read long ones.
+    ``writes`` says that it will write text, token by token, rather than read long ones; ``verbose`` tells on stderr
+    what it will take of the device's memory.
     Errors of the model's files exit with 3, errors of the flags with 2.
     """
     device = choose_device(flags.device)
@@ -45,6 +51,7 @@ def open_llm(model: str, flags: ModelFlags, *, experts: int | None = None, write
                 verify=not flags.no_verify,
                 batch_invariant=flags.batch_invariant,
                 max_logprobs=-1,
+                planned=_tell if verbose else None,
                 **limits,
             )
     if experts is not None:
@@ -52,6 +59,10 @@ def open_llm(model: str, flags: ModelFlags, *, experts: int | None = None, write
     if writes:
         use_one_thread_if_small(llm.config, device)
     return Opened(name=model, llm=llm, load_seconds=time.perf_counter() - began)
+
+
+def _tell(plan: MemoryPlan) -> None:
+    print(f"octavo: {escape_line(plan.line())}", file=sys.stderr, flush=True)
 
 
 def sampling_params(flags: SamplingFlags, *, logprobs: int | None = None, routing: bool = False) -> SamplingParams:

@@ -1,51 +1,67 @@
-"""How many pages the cache gets: what is asked for, or what the sequences can use and the memory can hold."""
+"""How much room a device has for a model, its cache and its steps; ``octavo.engine.memory_plan`` shares it out."""
 
 import os
+import re
+from pathlib import Path
 
 import torch
 
-from octavo.cache import KVCache
 from octavo.config import ModelConfig
 from octavo.engine.config import EngineConfig
-from octavo.engine.prefix import are_kept
-from octavo.engine.routing_cache import RoutingCache
-from octavo.errors import ConfigError
+from octavo.engine.memory_plan import MemoryPlan, Room, plan_memory
 
-CPU_CACHE_BYTES = 2**30
-GPU_SHARE = 0.9
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def num_pages(config: ModelConfig, engine: EngineConfig, *, dtype: torch.dtype, device: torch.device) -> int:
-    """Pages of the pool, the null page included.
+    """Pages of the pool of a model that is loaded, the null page included.
 
-    Never more than ``max_num_seqs`` sequences of full length can use. Raises ConfigError when the memory does not hold
-    one page and the null page.
+    Never more than ``max_num_seqs`` sequences of full length can use. Raises ConfigError when the memory that the cache
+    may take does not hold one page and the null page.
     """
-    if engine.num_pages is not None:
-        return engine.num_pages
-    token_bytes = KVCache.bytes_per_token(config, dtype)
-    if are_kept(engine, window=config.sliding_window):
-        token_bytes += RoutingCache.bytes_per_token(config)
-    page_bytes = token_bytes * engine.page_size
-    length = engine.max_model_len or config.context_length
-    per_sequence = -(-length // engine.page_size)
-    budget = engine.memory_bytes
-    if budget is None:
-        budget = _spare_bytes(device, one_sequence=per_sequence * page_bytes)
-    pages = min(budget // page_bytes, engine.max_num_seqs * per_sequence + 1)
-    if pages < 2:
-        raise ConfigError(
-            f"the cache may take {budget} bytes, but its two smallest pages take {2 * page_bytes}: "
-            "give it more with memory_bytes, or lower page_size"
-        )
-    return pages
+    return plan_for(config, engine, dtype=dtype, device=device, loaded=True).num_pages
 
 
-def _spare_bytes(device: torch.device, *, one_sequence: int) -> int:
-    """Memory that the cache may take without being told."""
+def plan_for(
+    config: ModelConfig, engine: EngineConfig, *, dtype: torch.dtype, device: torch.device, loaded: bool = False
+) -> MemoryPlan:
+    """The plan of a model and its engine on ``device`` as it is now; raises what ``plan_memory`` raises."""
+    name = str(dtype).removeprefix("torch.")
+    return plan_memory(config, engine, dtype=name, room=room_of(device), loaded=loaded)
+
+
+def room_of(device: torch.device) -> Room:
+    """Memory of a GPU, or of this machine as far as this process may use it."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
-        return max(0, int(free - (1 - GPU_SHARE) * total))
-    # On a CPU the memory is everybody's: one sequence of full length if half of what is free holds it, and up to 1 GiB.
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(min(CPU_CACHE_BYTES, free // 4), min(one_sequence, free // 2))
+        return Room(device=str(device), free=free, total=total, shared=False)
+    free, total = _machine()
+    limited = _limited()
+    if limited is not None:
+        free, total = min(free, limited[0]), min(total, limited[1])
+    return Room(device="cpu", free=free, total=total, shared=True)
+
+
+def _machine() -> tuple[int, int]:
+    """Free and all memory; what files keep in it for speed counts as free."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    free, total = os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page
+    if MEMINFO.exists():
+        found = dict(re.findall(r"^(\w+):\s+(\d+) kB$", MEMINFO.read_text(encoding="ascii"), re.MULTILINE))
+        if "MemAvailable" in found:
+            free = 1024 * (int(found["MemAvailable"]) + int(found.get("SwapFree", 0)))
+    return free, total
+
+
+def _limited() -> tuple[int, int] | None:
+    """Free and all memory of this process's control group (version 2); None where nothing limits it."""
+    try:
+        most = (CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((CGROUP / "memory.current").read_text(encoding="ascii"))
+        kept = re.search(r"^inactive_file (\d+)$", (CGROUP / "memory.stat").read_text(encoding="ascii"), re.MULTILINE)
+    except (OSError, ValueError):
+        return None
+    if not most.isdigit():
+        return None
+    return max(0, int(most) - used + (int(kept[1]) if kept else 0)), int(most)

@@ -148,8 +148,9 @@ def open_room(link: BlockingLink) -> Room:
     ((name, model, engine), *_) = link.receive(wait=True)
     assert name == "open", "the first message opens"
     settings = ModelSettings(**model)
-    loaded = load(settings)
-    driver = Driver(loaded.model, EngineConfig(**engine))
+    limits = EngineConfig(**engine)
+    loaded = load(settings, limits, planned=lambda plan: print(f"octavo: {plan.line()}", file=sys.stderr, flush=True))
+    driver = Driver(loaded.model, limits)
     use_one_thread_if_small(loaded.model.config, driver.engine.runner.device)
     # What lives as long as the process is not looked through again at every collection.
     gc.collect()

@@ -5,10 +5,19 @@ from pathlib import Path
 
 import torch
 
-from octavo.api.opening import choose_device, choose_dtype, find_model, find_tokenizer, open_model
+from octavo.api.opening import (
+    Planned,
+    check_room,
+    choose_device,
+    choose_dtype,
+    find_model,
+    find_tokenizer,
+    open_model,
+)
 from octavo.checkpoint import read_settings
 from octavo.checkpoint.load import empty_model
 from octavo.config import PRESETS, ModelConfig
+from octavo.engine.config import EngineConfig
 from octavo.model import Transformer
 from octavo.ops import INVARIANT, best
 from octavo.server.settings import ModelSettings
@@ -50,10 +59,15 @@ def find_own_tokenizer(settings: ModelSettings, found: Found) -> Tokenizer | Non
     return None if settings.tokenizer is None else Tokenizer.from_folder(find_model(settings.tokenizer))
 
 
-def load(settings: ModelSettings) -> Loaded:
-    """Opens the model; raises ConfigError, CheckpointError or TokenizerError when that cannot be done."""
+def load(settings: ModelSettings, engine: EngineConfig | None = None, planned: Planned | None = None) -> Loaded:
+    """Opens the model for an engine of ``engine``'s limits; ``planned`` hears what that will take, first.
+
+    Raises ConfigError, CheckpointError or TokenizerError when that cannot be done, and OverCapacity where there is no
+    room for it.
+    """
+    engine = engine or EngineConfig()
     if settings.load_format == "dummy":
-        return _dummy(settings)
+        return _dummy(settings, engine, planned)
     opened = open_model(
         settings.name,
         tokenizer=settings.tokenizer,
@@ -62,16 +76,19 @@ def load(settings: ModelSettings) -> Loaded:
         dtype=settings.dtype,
         batch_invariant=settings.batch_invariant,
         verify=settings.verify,
+        engine=engine,
+        planned=planned,
     )
     return Loaded(model=opened.model, tokenizer=opened.tokenizer, eos_token_ids=opened.eos_token_ids)
 
 
-def _dummy(settings: ModelSettings) -> Loaded:
+def _dummy(settings: ModelSettings, engine: EngineConfig, planned: Planned | None) -> Loaded:
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device) or torch.bfloat16
     found = find(settings)
     tokenizer = find_own_tokenizer(settings, found)
     ops = INVARIANT if settings.batch_invariant else best(device, dtype)
+    check_room(found.config, engine, dtype=dtype, device=device, planned=planned)
     model = empty_model(found.config, device=device, dtype=dtype, ops=ops).init_weights(seed=0)
     ends = tokenizer.eos_ids if tokenizer is not None else frozenset[int]()
     return Loaded(

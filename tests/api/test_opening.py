@@ -7,8 +7,11 @@ import torch
 
 from octavo.api import opening
 from octavo.api.opening import choose_device, choose_dtype, describe_model, find_model, find_tokenizer, open_model
-from octavo.errors import CheckpointError, ConfigError, TokenizerError
+from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import MemoryPlan
+from octavo.errors import CheckpointError, ConfigError, OverCapacity, TokenizerError
 from octavo.ops import INVARIANT, best
+from octavo.parameters import count
 from octavo.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
@@ -110,3 +113,21 @@ def test_a_model_is_described_without_its_weights(folder: Path, tmp_path: Path) 
     assert described.config.num_experts == 4
     assert described.tokenizer is not None
     assert described.folder == light
+
+
+def test_what_it_will_take_is_told_and_what_has_no_room_is_never_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[MemoryPlan] = []
+    found = opened(folder, engine=EngineConfig(num_pages=4), planned=heard.append)
+    assert [plan.weights for plan in heard] == [4 * count(found.model.config).total]
+    assert heard[0].num_pages == 4
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("it was loaded all the same")
+
+    monkeypatch.setattr(opening, "load_model", never)
+    with pytest.raises(OverCapacity, match="more memory than there is") as refused:
+        opened(folder, engine=EngineConfig(num_pages=10**12), planned=heard.append)
+    assert "\n" not in str(refused.value)
+    assert heard[1].num_pages == 10**12

@@ -14,9 +14,14 @@ from octavo.cli.anatomy import (
     find_config,
     memory_table,
     part_table,
+    plan,
+    plan_table,
     shape_table,
 )
+from octavo.cli.sizes import short
 from octavo.config import PRESETS, mixtral_8x7b
+from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import plan_memory
 from octavo.errors import CheckpointError, ConfigError
 from octavo.parameters import count
 
@@ -129,3 +134,12 @@ def test_of_a_model_on_the_hub_only_its_settings_are_fetched(folder: Path, monke
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     assert find_config("org/name", revision="v1") == find_config(str(folder))
     assert asked == [("org/name", "v1", ["config.json", "params.json"])]
+
+
+def test_the_plan_of_an_engine_is_that_which_loading_makes() -> None:
+    asked = question(context=4096, sequences=64)
+    engine = EngineConfig(max_model_len=4096, max_num_seqs=64)
+    assert document(asked)["memory_plan"] == plan_memory(mixtral_8x7b(), engine, dtype="bfloat16").parts
+    sizes = [column(plan_table(asked), number)[0] for number in range(7)]
+    assert sizes[1:5] == ["93.4 GB", "34.4 GB", "268 MB", "none"]
+    assert sizes[6] == short(plan(asked).total, "B")

@@ -1,11 +1,13 @@
 """``octavo generate``: text as it appears, the experts that read it, and everything as JSON."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from octavo import LLM, SamplingParams
+from octavo.engine.memory_plan import Room
 from tests.cli.conftest import Process, Run
 
 SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
@@ -168,3 +170,17 @@ def test_a_pipe_gets_utf8_and_no_escapes(process: Process, folder: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert done.stdout.startswith("<s>L'été \\x1b[31m")
+
+
+def test_what_it_takes_of_the_memory_is_told_when_asked(octavo: Run, folder: Path, greedy_text: str) -> None:
+    done = octavo("generate", folder, "-p", "The quick brown fox", *GREEDY, "--verbose")
+    assert done.stdout == greedy_text + "\n"
+    assert re.match(r"octavo: weights .*, cache .*, routing .*, graphs 0 B, workspace .* free on cpu\n$", done.stderr)
+
+
+def test_a_cache_without_room_is_refused_in_one_line(octavo: Run, folder: Path, monkeypatch) -> None:
+    room = Room(device="cpu", free=10_000, total=10_000, shared=True)
+    monkeypatch.setattr("octavo.engine.capacity.room_of", lambda device: room)
+    done = octavo("generate", folder, "-p", "The quick brown fox", *GREEDY)
+    assert done.exit_code == 4
+    assert re.match(r"octavo: this needs more memory than there is: weights .*: [^\n]*\n$", done.stderr)

@@ -1,6 +1,7 @@
 """The cache is as large as asked for, or as the memory and the sequences make sensible."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,10 +9,12 @@ import torch
 from octavo.cache import KVCache
 from octavo.config import mini, mixtral_8x7b
 from octavo.engine import capacity
-from octavo.engine.capacity import num_pages
+from octavo.engine.capacity import num_pages, plan_for, room_of
 from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import Room, workspace_bytes
 from octavo.engine.routing_cache import RoutingCache
 from octavo.errors import ConfigError
+from octavo.parameters import count
 
 CPU = torch.device("cpu")
 
@@ -47,13 +50,52 @@ def test_too_little_memory_is_refused_with_both_numbers() -> None:
 
 
 def test_unasked_the_cpu_gives_a_sequence_of_full_length_or_a_gibibyte(monkeypatch: pytest.MonkeyPatch) -> None:
-    free = {"SC_AVPHYS_PAGES": 64 * 2**30 // 4096, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(capacity.os, "sysconf", free.__getitem__)
+    workspace = workspace_bytes(mini(), EngineConfig(), dtype="float32")
+
+    def free(size: int) -> None:
+        room = Room(device="cpu", free=size, total=2**40, shared=True)
+        monkeypatch.setattr(capacity, "room_of", lambda device: room)
+
+    free(64 * 2**30)
     page_bytes = 16 * (KVCache.bytes_per_token(mini(), torch.float32) + RoutingCache.bytes_per_token(mini()))
     assert pages(EngineConfig()) == 2**30 // page_bytes
     large = mixtral_8x7b()
     assert num_pages(large, EngineConfig(), dtype=torch.bfloat16, device=CPU) == 32768 // 16
-    free["SC_AVPHYS_PAGES"] //= 64
+    free(2**30 + workspace)
     assert pages(EngineConfig()) == 2**28 // page_bytes
     long = replace(large, context_length=2**20)
+    free(2**30 + workspace_bytes(long, EngineConfig(), dtype="bfloat16"))
     assert num_pages(long, EngineConfig(), dtype=torch.bfloat16, device=CPU) == 2**29 // (16 * (131072 + 1024))
+
+
+def test_this_machine_has_room_and_not_more_than_it_has() -> None:
+    room = room_of(CPU)
+    assert 0 < room.free <= room.total * 2
+    assert (room.device, room.shared) == ("cpu", True)
+
+
+def test_what_files_keep_in_memory_is_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 900 kB\nMemFree: 10 kB\nMemAvailable:   500 kB\nSwapFree: 20 kB\n")
+    monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(capacity, "CGROUP", tmp_path)
+    assert room_of(CPU).free == 520 * 1024
+
+
+@pytest.mark.parametrize(("most", "free"), [("300000", 300000 - 100000 + 4096), ("90000", 0), ("max", None)])
+def test_a_control_group_may_allow_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, most: str, free: int | None
+) -> None:
+    (tmp_path / "memory.max").write_text(f"{most}\n")
+    (tmp_path / "memory.current").write_text("100000\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 4096\n")
+    unlimited = room_of(CPU).free
+    monkeypatch.setattr(capacity, "CGROUP", tmp_path)
+    found = room_of(CPU).free
+    assert found > 10**8 if free is None else found == min(free, unlimited)
+
+
+def test_a_plan_is_of_the_device_as_it_is_now() -> None:
+    plan = plan_for(mini(), EngineConfig(num_pages=4), dtype=torch.bfloat16, device=CPU)
+    assert plan.dtype == "bfloat16"
+    assert plan.weights == 2 * count(mini()).total
+    assert plan.room is not None

@@ -6,7 +6,9 @@ import pytest
 
 from octavo.checkpoint import save_model
 from octavo.config import mini
-from octavo.errors import CheckpointError
+from octavo.engine.config import EngineConfig
+from octavo.engine.memory_plan import MemoryPlan
+from octavo.errors import CheckpointError, OverCapacity
 from octavo.model import Transformer
 from octavo.server.loading import find, find_own_tokenizer, load
 from octavo.server.settings import ModelSettings
@@ -46,3 +48,11 @@ def test_a_preset_is_a_shape_for_dummy_weights_only() -> None:
 def test_a_preset_may_borrow_a_tokenizer() -> None:
     settings = ModelSettings(name="mixtral-8x7b", load_format="dummy", tokenizer="octavo-mini")
     assert find_own_tokenizer(settings, find(settings)) is not None
+
+
+def test_dummy_weights_that_have_no_room_are_refused_before_they_are_made() -> None:
+    settings = ModelSettings(name="mixtral-8x22b", device="cpu", load_format="dummy")
+    heard: list[MemoryPlan] = []
+    with pytest.raises(OverCapacity, match="weights 562 GB"):
+        load(settings, EngineConfig(max_model_len=100), planned=heard.append)
+    assert heard[0].weights > 5 * 10**11
