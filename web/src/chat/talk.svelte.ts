@@ -1,10 +1,11 @@
 // The conversation: prompts and answers in turn, of which at most one is being written.
 import { Answer } from './answer.svelte';
 import { look } from './look.svelte';
+import { Pace } from './pace';
 import { sampling } from './sampling.svelte';
 import { server } from './server.svelte';
 import { Refusal, troubleOf } from './trouble';
-import { stream, type Message, type Mode } from './wire';
+import { stream, type Message, type Mode, type News } from './wire';
 
 class Turn {
   prompt = $state('');
@@ -60,11 +61,14 @@ class Talk {
     if (look.turn === turn.id) look.close();
     sampling.refused = null;
     const asked = { mode: turn.mode, model: server.model, messages: this.messages(turn), prompt: turn.prompt, sampling: sampling.fields() };
+    const pace = new Pace<News>((news) => answer.take(news));
     try {
-      for await (const news of stream(asked, server.key, stopper.signal)) answer.take(news);
+      for await (const news of stream(asked, server.key, stopper.signal)) pace.take(news);
+      pace.flush();
       answer.state = answer.finish === 'error' ? 'failed' : 'done';
       if (answer.finish === 'error') answer.trouble = { line: 'The model’s numbers ran over, so this answer ends here.', way: 'again', wait: 0, param: null };
     } catch (error) {
+      pace.flush();
       if (stopper.signal.aborted) answer.state = 'stopped';
       else this.fail(answer, error);
     }
