@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "cli.md"
-WRITING = ("demo", "generate", "chat", "run-batch", "score", "inspect", "convert", "verify", "train")
+WRITING = ("demo", "generate", "chat", "serve", "run-batch", "score", "inspect", "convert", "verify", "train")
 SEEING = ("trace", "stats", "sql", "report", "figure", "import")
 COMMANDS = (*WRITING, *SEEING)
 # Commands of a group, as they are typed.
@@ -25,6 +25,7 @@ which is part of the package (`OCTAVO_MODEL` names another).
 | 2 | wrong usage, or a request that cannot be served |
 | 3 | a model that is missing or damaged |
 | 4 | out of memory |
+| 5 | the engine of a server died |
 | 130 | interrupted |
 
 Every failure is one line on stderr that says what was found, what was wanted and the way out;

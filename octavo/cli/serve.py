@@ -61,14 +61,11 @@ class EngineFlags:
     ] = "auto"
     block_size: Annotated[int | None, _engine(metavar="N", help="Positions in a page of the cache.")] = None
     kv_cache_memory_bytes: Annotated[int | None, _engine(metavar="N", help="Size of the cache.")] = None
-    enable_prefix_caching: Annotated[
+    enable_prefix_caching: Annotated[bool, _engine("--enable-prefix-caching", metavar=SWITCH, hidden=True)] = True
+    no_enable_prefix_caching: Annotated[
         bool,
-        _engine(
-            "--enable-prefix-caching/--no-enable-prefix-caching",
-            metavar=SWITCH,
-            help="Keep what was read of prompts for those that begin alike.",
-        ),
-    ] = True
+        _engine("--no-enable-prefix-caching", metavar=SWITCH, help="Forget what was read of prompts that have ended."),
+    ] = False
     seed: Annotated[int, _engine(metavar="N", help="Where requests without a seed draw theirs.")] = 0
 
 
@@ -83,7 +80,7 @@ class LimitFlags:
     max_logprobs: Annotated[int | None, _limits(metavar="N", help="Most alternatives at each position.")] = None
     max_body_bytes: Annotated[int | None, _limits(metavar="N", help="Longest body; then 413.")] = None
     limit: Annotated[
-        list[str] | None, _limits(metavar="NAME=N", help="Any other bound of docs/serving.md. Repeatable.")
+        list[str] | None, _limits(metavar="NAME=N", help="Any other bound of docs/security.md. Repeatable.")
     ] = None
 
 

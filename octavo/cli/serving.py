@@ -81,7 +81,7 @@ def _engine_config(engine: EngineFlags, limits: LimitFlags, loading: ModelFlags)
     }
     return EngineConfig(
         **{name: value for name, value in given.items() if value is not None},
-        enable_prefix_caching=engine.enable_prefix_caching,
+        enable_prefix_caching=engine.enable_prefix_caching and not engine.no_enable_prefix_caching,
         seed=engine.seed,
     )
 

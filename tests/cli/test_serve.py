@@ -24,7 +24,7 @@ def test_the_help_names_the_flags_of_the_field() -> None:
         "--host", "--port", "--uds", "--api-key", "--api-key-file", "--served-model-name", "--max-model-len", "--dtype",
         "--max-num-seqs", "--max-num-batched-tokens", "--shutdown-timeout", "--on-engine-death", "--load-format",
         "--trace-dir", "--metrics-prefix", "--no-webui", "--batch-invariant", "--allowed-origins", "--ssl-keyfile",
-        "--ssl-certfile", "--config", "--request-timeout", "--max-queue", "--enable-prefix-caching",
+        "--ssl-certfile", "--config", "--request-timeout", "--max-queue", "--no-enable-prefix-caching",
         "--enable-log-requests", "--block-size", "--seed",
     ):  # fmt: skip
         assert flag in text, flag

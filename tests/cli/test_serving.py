@@ -35,7 +35,7 @@ def test_without_flags_it_is_the_default(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_flags_go_where_they_belong() -> None:
     found = settings(
         door=DoorFlags(port=0, no_webui=True),
-        engine=EngineFlags(served_model_name=["a", "b"], block_size=32, enable_prefix_caching=False, seed=7),
+        engine=EngineFlags(served_model_name=["a", "b"], block_size=32, no_enable_prefix_caching=True, seed=7),
         limits=LimitFlags(
             max_queue=3, max_logprobs=5, request_timeout=9.0, limit=["max-stops=4", "max_temperature=1.5"]
         ),
