@@ -10,13 +10,14 @@ from octavo.api.outputs import CompletionDelta, CompletionOutput, TokenLogprobs
 from octavo.api.prompts import Prompt
 from octavo.server.answering import Job, Serving, answer, new_id, now
 from octavo.server.asking import read_grammar, read_params
+from octavo.server.front import aside
 from octavo.server.replying import documented, reply
 from octavo.server.schema.bounds import FieldError, check_bounds
 from octavo.server.schema.chat import ChatRequest, Message
 from octavo.server.schema.replies import ChatCompletion
 from octavo.server.spelling import ChatLogprobs, Speller
 from octavo.server.stream import Emit
-from octavo.server.telling import Extras, PromptNews, usage
+from octavo.server.telling import LONG, Extras, PromptNews, usage
 from octavo.server.tools import CallReader, Offer, read_offer
 
 
@@ -127,7 +128,9 @@ class ChatAnswer:
         head = {**self._head, "object": "chat.completion.chunk"}
 
         async def tell(job: Job, delta: CompletionDelta) -> None:
-            chunk = self._chunk(job, delta)
+            # The first chunk may have to tell of a long prompt.
+            first = not self._told_prompt and len(job.draft.request.prompt_token_ids) > LONG
+            chunk = await aside(lambda: self._chunk(job, delta), first)
             if chunk is not None:
                 if counts:
                     chunk["usage"] = usage(self.jobs) if always else None

@@ -11,6 +11,7 @@ from octavo.api.outputs import CompletionDelta, CompletionOutput, TokenLogprobs
 from octavo.api.prompts import Prompt
 from octavo.server.answering import Job, Serving, answer, new_id, now
 from octavo.server.asking import read_grammar, read_params
+from octavo.server.front import aside
 from octavo.server.replying import documented, reply
 from octavo.server.schema.bounds import FieldError, check_sequences
 from octavo.server.schema.completions import CompletionRequest
@@ -18,7 +19,7 @@ from octavo.server.schema.replies import Completion
 from octavo.server.service import ServiceFacts
 from octavo.server.spelling import CompletionLogprobs, Speller
 from octavo.server.stream import Emit
-from octavo.server.telling import Extras, PromptNews, usage
+from octavo.server.telling import LONG, Extras, PromptNews, usage
 
 DEFAULT_MAX_TOKENS = 16
 
@@ -118,7 +119,9 @@ class CompletionAnswer:
         always = counts and options is not None and bool(options.continuous_usage_stats)
 
         async def tell(job: Job, delta: CompletionDelta) -> None:
-            chunk = self._chunk(job, delta)
+            # The first chunk may have to tell of a long prompt.
+            first = not self.told_prompt(job) and len(job.draft.request.prompt_token_ids) > LONG
+            chunk = await aside(lambda: self._chunk(job, delta), first)
             if chunk is not None:
                 if counts:
                     chunk["usage"] = usage(self.jobs) if always else None
@@ -127,6 +130,10 @@ class CompletionAnswer:
         await answer(self._serving, self.jobs, tell)
         if counts:
             await emit({**self._head, "choices": [], "usage": usage(self.jobs)})
+
+    def told_prompt(self, job: Job) -> bool:
+        """Whether what was wanted of a prompt has been told."""
+        return id(job) in self._told_prompts
 
     def _chunk(self, job: Job, delta: CompletionDelta) -> dict[str, Any] | None:
         news = self._news[id(job)]
@@ -140,7 +147,7 @@ class CompletionAnswer:
             return None
         choice = self._choice(job, delta, delta.logprobs)
         top: dict[str, Any] = {}
-        if id(job) not in self._told_prompts:
+        if not self.told_prompt(job):
             self._told_prompts.add(id(job))
             top = self._extras.of_prompt(job, news)
         if len(self.jobs) > 1:

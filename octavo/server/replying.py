@@ -8,10 +8,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from octavo.server.answering import ClientGone, Job, Serving, answer, while_connected
+from octavo.server.front import aside
+from octavo.server.json_out import as_json, json_bytes
 from octavo.server.keys import owner_of
 from octavo.server.schema.replies import ErrorReply
 from octavo.server.schema.sampling import SamplingFields
-from octavo.server.stream import Emit, EventStream, as_json
+from octavo.server.stream import Emit, EventStream
+from octavo.server.telling import LONG, usage
 
 # What the rings around the application answer, and the application itself.
 STATUSES = {
@@ -61,11 +64,12 @@ async def reply(serving: Serving, request: Request, body: SamplingFields, made: 
         await while_connected(request.receive, answer(serving, made.jobs))
     except ClientGone:
         return Response(status_code=CLIENT_GONE)
-    whole = made.whole()
+    # A long one is put together in a thread, where the interpreter goes from one to the other.
+    whole = await aside(made.whole, usage(made.jobs)["total_tokens"] > LONG)
     if heard is not None:
         heard.add(whole)
         heard.keep()
-    return json_response(whole, headers)
+    return Response(await json_bytes(whole), headers=headers, media_type="application/json")
 
 
 def json_response(content: Any, headers: dict[str, str] | None = None) -> Response:

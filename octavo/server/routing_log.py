@@ -44,7 +44,7 @@ class Columns:
     def add(self, told: Mapping[str, Any]) -> None:
         """Adds what ``told`` brings of them."""
         for name, dtype in COLUMNS.items():
-            if told.get(name):
+            if told.get(name) is not None and len(told[name]):
                 self.parts.setdefault(name, []).append(np.asarray(told[name], dtype))
 
     @property

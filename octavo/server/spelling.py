@@ -1,4 +1,4 @@
-"""Spelling: tokens as an answer shows them, their logprobs in the two forms of OpenAI's API, and arrays as lists.
+"""Spelling: tokens as an answer shows them, their logprobs in the two forms of OpenAI's API.
 
 completions    tokens, token_logprobs, top_logprobs, text_offset: four lists of one length
 chats          content: a list of objects with token, logprob, bytes, top_logprobs
@@ -141,9 +141,9 @@ def prompt_logprobs(found: Sequence[TokenLogprobs | None]) -> list[dict[str, Any
     ]  # fmt: skip
 
 
-def routed(prefix: str, arrays: Mapping[str, np.ndarray | None]) -> dict[str, Any]:
-    """Arrays of routing as nested lists under their names."""
-    return {f"{prefix}{name}": array.tolist() for name, array in arrays.items() if array is not None}
+def routed(prefix: str, arrays: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    """Arrays of routing under their names; they become nested lists when they are sent."""
+    return {f"{prefix}{name}": array for name, array in arrays.items() if array is not None}
 
 
 def finite(logprob: float) -> float:

@@ -5,7 +5,6 @@ sends them alone, since what stands between may count a silent answer as lost. W
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,10 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from octavo.server.answering import disconnected, put_down
 from octavo.server.errors import fault_of
+from octavo.server.json_out import json_bytes
 
 SILENCE_S = 2.0
-# Made once: to make an encoder takes longer than to encode a chunk.
-as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 Emit = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
@@ -72,10 +70,10 @@ class _Wire:
 
     async def emit(self, payload: Mapping[str, Any]) -> None:
         """Sends one event."""
-        text = as_json(payload)
+        text = await json_bytes(payload)
         async with self._turn:
             await self._begin()
-            await self._body(f"data: {text}\n\n".encode(), more=True)
+            await self._body(b"data: " + text + b"\n\n", more=True)
 
     async def end(self) -> None:
         """Says that this was all."""

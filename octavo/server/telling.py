@@ -14,6 +14,8 @@ from octavo.server.answering import Job, Serving
 from octavo.server.schema.sampling import SamplingFields
 from octavo.server.spelling import Speller, prompt_logprobs, routed
 
+# Tokens from which on what is told of them takes its time.
+LONG = 2048
 ARRAYS = ("routed_experts", "routed_weights", "router_logits")
 Told = CompletionDelta | CompletionOutput
 
