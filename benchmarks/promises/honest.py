@@ -69,7 +69,8 @@ def main(port: int) -> None:
             answer = connection.getresponse()
             answer.read()
             status = answer.status
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            print(f"the honest client: {error!r}", file=sys.stderr, flush=True)
             connection.close()
             status = 0
         print(json.dumps([start, time.monotonic() - start, status]), flush=True)

@@ -52,6 +52,7 @@ def compare(honest: Honest, began: float, attacked: float, ended: float) -> dict
     before, during = percentile(quiet, 0.99), percentile(loud, 0.99)
     return {
         "honest requests": len(quiet) + len(loud),
+        "honest failures": honest.failed,
         "p99 quiet": f"{1000 * before:.1f} ms",
         "p99 attacked": f"{1000 * during:.1f} ms",
         "p99 ratio": round(during / before, 2) if before else 0.0,

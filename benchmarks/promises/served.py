@@ -84,8 +84,12 @@ class Served:
     @property
     def num_sockets(self) -> int:
         """Sockets that its first process, which speaks HTTP, has open."""
-        names = (os.readlink(each) for each in Path(f"/proc/{self.child.pid}/fd").iterdir())
-        return sum(name.startswith("socket:") for name in names)
+        found = 0
+        for each in Path(f"/proc/{self.child.pid}/fd").iterdir():
+            # One may be closed while we look.
+            with contextlib.suppress(FileNotFoundError):
+                found += os.readlink(each).startswith("socket:")
+        return found
 
     def num_sockets_above(self, number: int, patience: float = 40) -> int:
         """How many more than ``number`` are open, after the time that a slow connection may last."""
