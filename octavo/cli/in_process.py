@@ -39,7 +39,7 @@ def in_process(
             ) from None
         from octavo.server.front import make_front
         from octavo.server.loading import find, find_own_tokenizer
-        from octavo.server.process_service import ProcessService
+        from octavo.server.spawned import ProcessService
 
         service = ProcessService(settings.model, settings.engine)
         try:

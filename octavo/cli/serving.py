@@ -7,7 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 
 from octavo.api.opening import choose_device, choose_dtype
-from octavo.cli.escaping import escape_line
 from octavo.cli.exits import ENGINE_DIED, complain, opening_model
 from octavo.cli.flags import ModelFlags
 from octavo.cli.serve import DoorFlags, EngineFlags, KeyFlags, LifeFlags, LimitFlags, SeenFlags
@@ -18,6 +17,7 @@ try:
     from octavo.server.app import build_app
     from octavo.server.door import open_door
     from octavo.server.limits import Limits
+    from octavo.server.logs import log_to_stderr
     from octavo.server.running import Announced
     from octavo.server.running import run as run_server
     from octavo.server.service import EngineDead
@@ -132,25 +132,11 @@ def _keys_in(path: Path) -> list[str]:
     return found
 
 
-class OneLine(logging.Formatter):
-    """A log line that no text from outside can break, forge or colour."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record in one line, its traceback, which is ours, below it."""
-        text = super().format(record)
-        first, *rest = text.split("\n") if record.exc_info else [text]
-        return "\n".join([escape_line(first), *rest])
-
-
 def set_up_logs(*, requests: bool) -> None:
     """Sends the server's log to stderr; ``requests`` adds a line for each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine("octavo: %(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
-    for name, level in (("octavo", logging.INFO), ("uvicorn.error", logging.ERROR), ("uvicorn.access", logging.INFO)):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler] if name != "uvicorn.access" or requests else [logging.NullHandler()]
-        logger.setLevel(level)
-        logger.propagate = False
+    log_to_stderr(logging.getLogger("octavo"))
+    log_to_stderr(logging.getLogger("uvicorn.error"), level=logging.ERROR)
+    log_to_stderr(logging.getLogger("uvicorn.access"), level=logging.INFO if requests else logging.CRITICAL)
 
 
 def announce(announced: Announced) -> None:

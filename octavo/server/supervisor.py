@@ -9,9 +9,9 @@ from octavo.engine.config import EngineConfig
 from octavo.engine.request import Request
 from octavo.errors import OctavoError
 from octavo.server.grammar import GrammarSpec
-from octavo.server.process_service import ProcessService
 from octavo.server.service import EngineDead, ServiceFacts, ServiceLoad, State, StepObserver, Submission
 from octavo.server.settings import ModelSettings, OnEngineDeath
+from octavo.server.spawned import ProcessService
 
 LOG = logging.getLogger("octavo.server")
 # More deaths than this within so many seconds are no accident any more.

@@ -24,5 +24,5 @@ def test_it_answers_and_its_engine_is_gone_afterwards(folder: Path) -> None:
             return dict((await client.get("/v1/models")).json()["data"][0])
 
     assert asyncio.run(go())["id"] == "small"
-    children = ["pgrep", "-P", str(os.getpid()), "-f", "engine_process"]
+    children = ["pgrep", "-P", str(os.getpid()), "-f", "engine_main"]
     assert subprocess.run(children, capture_output=True, check=False).stdout == b""

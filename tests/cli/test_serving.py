@@ -1,6 +1,5 @@
-"""The flags of octavo serve become its settings, keys stay secret, and no text from outside breaks a log's line."""
+"""The flags of octavo serve become its settings, and keys stay secret."""
 
-import logging
 import re
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from octavo.cli.flags import ModelFlags
 from octavo.cli.serve import DoorFlags, EngineFlags, KeyFlags, LifeFlags, LimitFlags, SeenFlags
-from octavo.cli.serving import OneLine, read_keys, read_limits, settings_of
+from octavo.cli.serving import read_keys, read_limits, settings_of
 from octavo.errors import ConfigError
 from octavo.server.limits import Limits
 from octavo.server.settings import ServerSettings
@@ -96,9 +95,3 @@ def test_a_file_of_keys_without_a_key_does_not_open_the_server_to_all(tmp_path: 
     path.write_bytes(b"k" * 1_000_001)
     with pytest.raises(ConfigError, match="too long"):
         read_keys(KeyFlags(api_key_file=path))
-
-
-def test_a_log_line_is_one_line_and_commands_no_terminal() -> None:
-    record = logging.LogRecord("octavo", logging.INFO, "", 0, "GET /a\r\n2026 forged \x1b[31mred", None, None)
-    text = OneLine("%(message)s").format(record)
-    assert text == "GET /a\\r\\n2026 forged \\x1b[31mred"

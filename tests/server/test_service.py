@@ -1,4 +1,4 @@
-"""A service in a thread keeps what the seam says; what the second process adds is in test_process_service."""
+"""A service in a thread keeps what the seam says; what the second process adds is in test_spawned."""
 
 import asyncio
 

@@ -1,6 +1,6 @@
 """The engine's process: opens the model, then steps for as long as there is something to do, and listens in between.
 
-    python -m octavo.server.engine_process LINK LIFELINE
+    python -m octavo.server.engine_main LINK LIFELINE
 
 LINK and LIFELINE are descriptors that it inherits: its end of the link, and a pipe on which nobody ever writes. Its
 parent holds the other end of that pipe, so when the parent is gone, however it went, the process ends at once.
@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import gc
+import logging
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ from octavo.server.grammar import GrammarSpec
 from octavo.server.grammar_matching import Pieces
 from octavo.server.link import BlockingLink, LinkBroken, Message
 from octavo.server.loading import Loaded, load
+from octavo.server.logs import log_to_stderr
 from octavo.server.service import ServiceFacts
 from octavo.server.settings import ModelSettings
 from octavo.server.wire import (
@@ -187,6 +189,7 @@ def main(link_descriptor: int, lifeline: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     end_with_parent(lifeline)
+    log_to_stderr(logging.getLogger("octavo"))
     link = BlockingLink(socket.socket(fileno=link_descriptor))
     try:
         room = open_room(link)

@@ -13,7 +13,7 @@ import pytest
 
 from octavo.errors import CheckpointError
 from octavo.model import Transformer
-from octavo.server.engine_process import FAILED, ORPHANED
+from octavo.server.engine_main import FAILED, ORPHANED
 from octavo.server.link import BlockingLink, Message
 from octavo.server.wire import facts_of, load_of, progress_of, request_to_plain
 from tests.engine.serving import request
@@ -47,7 +47,7 @@ def spoken() -> Iterator[Spoken]:
     near, far = socket.socketpair()
     watched, lifeline = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "octavo.server.engine_process", str(far.fileno()), str(watched)],
+        [sys.executable, "-m", "octavo.server.engine_main", str(far.fileno()), str(watched)],
         pass_fds=(far.fileno(), watched),
         stderr=subprocess.PIPE,
     )

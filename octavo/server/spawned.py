@@ -74,7 +74,7 @@ class ProcessService:
         watched, self._lifeline = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "octavo.server.engine_process", str(far.fileno()), str(watched)],
+                [sys.executable, "-m", "octavo.server.engine_main", str(far.fileno()), str(watched)],
                 pass_fds=(far.fileno(), watched),
                 stdin=subprocess.DEVNULL,
             )

@@ -13,9 +13,9 @@ import pytest
 from octavo.engine.config import EngineConfig
 from octavo.errors import CheckpointError, ConfigError, RequestError
 from octavo.model import Transformer
-from octavo.server.process_service import ProcessService
 from octavo.server.service import EngineDead, StepReport
 from octavo.server.settings import ModelSettings
+from octavo.server.spawned import ProcessService
 from tests.engine.serving import prompts_of, request, serve
 from tests.server.engines import engine_process, gone, save_small, tokens, until_idle
 
@@ -143,7 +143,7 @@ def test_an_engine_killed_while_it_opens_is_noticed(small: Path) -> None:
 PARENT = """
 import asyncio, sys
 from octavo.engine.config import EngineConfig
-from octavo.server.process_service import ProcessService
+from octavo.server.spawned import ProcessService
 from octavo.server.settings import ModelSettings
 
 async def run():
