@@ -180,7 +180,7 @@ def keep(document: Any, result: ResultFlags, rates: Sequence[float]) -> Path | N
 
 def tables(runs: Sequence[Figures], shown: Sequence[str], wanted: Wanted) -> list[Any]:
     """One line a rate with what the server got done, and one a rate and metric with how long its callers waited."""
-    done = figures("requests/s", "done", "failed", "seconds", "requests/s", "output tokens/s", "all tokens/s")
+    done = figures("rate", "done", "failed", "seconds", "requests/s", "output tokens/s", "all tokens/s")
     if wanted.goodput:
         done.add_column("good requests/s", justify="right")
     for run in runs:
@@ -196,7 +196,7 @@ def tables(runs: Sequence[Figures], shown: Sequence[str], wanted: Wanted) -> lis
 
 def _waits(runs: Sequence[Figures], shown: Sequence[str], wanted: Wanted) -> Table:
     columns = ["mean", "median", *(f"p{percentile:g}" for percentile in wanted.percentiles)]
-    table = figures("requests/s", "ms", *columns)
+    table = figures("rate", "ms", *columns)
     for run in runs:
         for place, name in enumerate(shown):
             values = [f"{run[f'{column}_{name}_ms']:,.2f}" for column in columns]
