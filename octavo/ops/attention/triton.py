@@ -31,14 +31,20 @@ class Tile:
     stages: int
 
 
-# Programs that an H200 runs side by side, two on each of its 132 multiprocessors.
-PROGRAMS = 264
+# An H200's multiprocessors: heads of sequences that are more do not need their contexts split.
+PROGRAMS = 132
+MOST_PARTS = 16
 
 
 def tile_for(num_heads: int, max_context: int) -> Tile:
-    """As many parts as keep the device busy with ``num_heads`` key/value heads of all sequences, none too small."""
-    parts = max(1, min(PROGRAMS // num_heads, -(-max_context // 64), 32))
-    return Tile(positions=64 if max_context > 64 else 32, parts=parts, warps=2, stages=3)
+    """The tile that was fastest on an H200 for ``num_heads`` key/value heads of all sequences (docs/log.md)."""
+    if num_heads > 1024:
+        return Tile(positions=32, parts=1, warps=1, stages=4)
+    if num_heads > PROGRAMS // 2:
+        return Tile(positions=64, parts=1, warps=2, stages=3)
+    parts = min(PROGRAMS // num_heads, -(-max_context // 128), MOST_PARTS)
+    # A power of two, so that a context that grows does not want a kernel of its own at every length.
+    return Tile(positions=128, parts=1 << (parts.bit_length() - 1), warps=4, stages=2)
 
 
 def paged_attention(
@@ -144,7 +150,7 @@ def _counters(device: torch.device, count: int) -> Tensor:
     return torch.zeros(count, dtype=torch.int32, device=device)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["page_stride", "window"])
 @no_type_check
 def _attend(
     heads_ptr,
@@ -190,8 +196,9 @@ def _attend(
     each = tl.cdiv(blocks, PARTS)
     begin = part * each
     page_ptr += sequence * page_stride
-    if OVERLAP and HEAD % 8 == 0:
-        # Of what is in the cache only the newest position is not there yet.
+    if OVERLAP and PARTS > 1 and HEAD % 8 == 0:
+        # Of what is in the cache only the newest position is not there yet. Where more programs come than run side by
+        # side, the later ones would only ask for what they read at once.
         at_C = (first_block + begin) * BLOCK_C + position_C
         page_C = tl.load(page_ptr + at_C // PAGE, mask=at_C < context, other=0).to(tl.int64)
         place_C = ((page_C * PAGE + at_C % PAGE) * KEYS + group) * HEAD
@@ -250,41 +257,38 @@ def _attend(
             tl.store(part_ptr + part_R + HEAD, top_R, mask=row_R < ROWS)
             tl.store(part_ptr + part_R + HEAD + 1, total_R, mask=row_R < ROWS)
             if is_last(counter_ptr + index, used):
-                _add_up(
-                    part_ptr + index * PARTS * ROWS * (HEAD + 2), said_ptr + place_RH, said_ptr, used, row_R, column_H,
-                    kept_RH, ROWS, HEAD, BLOCK_R, BLOCK_H, INTERPRETED,
-                )  # fmt: skip
+                part_ptr += index * PARTS * ROWS * (HEAD + 2)
+                said_ptr += (token * QUERIES + group * ROWS) * HEAD
+                _add_up(part_ptr, said_ptr, used, PARTS, ROWS, HEAD, BLOCK_H, INTERPRETED)
 
 
 @triton.jit
 @no_type_check
 def _add_up(
     part_ptr,
-    said_RH_ptr,
-    like_ptr,
+    said_ptr,
     used,
-    row_R,
-    column_H,
-    kept_RH,
+    PARTS: tl.constexpr,
     ROWS: tl.constexpr,
     HEAD: tl.constexpr,
-    BLOCK_R: tl.constexpr,
     BLOCK_H: tl.constexpr,
     INTERPRETED: tl.constexpr,
 ):
-    """Adds the parts of one context up, first to last."""
-    top_R = tl.full((BLOCK_R,), float("-inf"), tl.float32)
-    total_R = tl.zeros((BLOCK_R,), tl.float32)
-    said_RH = tl.zeros((BLOCK_R, BLOCK_H), tl.float32)
-    for part in range(used):
-        part_R = part_ptr + (part * ROWS + row_R) * (HEAD + 2)
-        # Past the first cache: another multiprocessor may have written it since this one last looked.
-        its_RH = tl.load(part_R[:, None] + column_H[None, :], mask=kept_RH, other=0.0, cache_modifier=".cg")
-        its_top_R = tl.load(part_R + HEAD, mask=row_R < ROWS, other=0.0, cache_modifier=".cg")
-        its_total_R = tl.load(part_R + HEAD + 1, mask=row_R < ROWS, other=1.0, cache_modifier=".cg")
-        new_top_R = tl.maximum(top_R, its_top_R)
-        mine_R, its_R = tl.exp2(top_R - new_top_R), tl.exp2(its_top_R - new_top_R)
-        total_R = total_R * mine_R + its_total_R * its_R
-        said_RH = said_RH * mine_R[:, None] + its_RH * its_R[:, None]
-        top_R = new_top_R
-    tl.store(said_RH_ptr, narrow(said_RH / total_R[:, None], like_ptr, INTERPRETED), mask=kept_RH)
+    """Adds the parts of one context up: all of them are asked for at once, and summed in the same order every time."""
+    BLOCK_P: tl.constexpr = triton.next_power_of_2(PARTS)
+    BLOCK_R: tl.constexpr = triton.next_power_of_2(ROWS)
+    part_P, row_R, column_H = tl.arange(0, BLOCK_P), tl.arange(0, BLOCK_R), tl.arange(0, BLOCK_H)
+    kept_PR = (part_P < used)[:, None] & (row_R < ROWS)[None, :]
+    kept_RH = (row_R < ROWS)[:, None] & (column_H < HEAD)[None, :]
+    # Past the first cache: another multiprocessor may have written it since this one last looked.
+    place_PR = part_ptr + (part_P[:, None] * ROWS + row_R[None, :]) * (HEAD + 2)
+    kept_PRH = kept_PR[:, :, None] & (column_H < HEAD)[None, None, :]
+    said_PRH = tl.load(place_PR[:, :, None] + column_H[None, None, :], mask=kept_PRH, other=0.0, cache_modifier=".cg")
+    top_PR = tl.load(place_PR + HEAD, mask=kept_PR, other=-1e30, cache_modifier=".cg")
+    total_PR = tl.load(place_PR + HEAD + 1, mask=kept_PR, other=0.0, cache_modifier=".cg")
+    share_PR = tl.exp2(top_PR - tl.max(top_PR, axis=0)[None, :])
+    total_R = tl.sum(total_PR * share_PR, axis=0)
+    # A row that pads has no total.
+    total_R = tl.where(row_R < ROWS, total_R, 1.0)
+    said_RH = tl.sum(said_PRH * share_PR[:, :, None], axis=0) / total_R[:, None]
+    tl.store(said_ptr + row_R[:, None] * HEAD + column_H[None, :], narrow(said_RH, said_ptr, INTERPRETED), mask=kept_RH)

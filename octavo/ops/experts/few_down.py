@@ -59,62 +59,6 @@ def down_one(
 
 @triton.jit
 @no_type_check
-def down_whole(
-    act_ptr,
-    expert_ptr,
-    w2_ptr,
-    residual_ptr,
-    y_ptr,
-    num,
-    dim,
-    expert_stride,
-    row_stride,
-    NUM_EXPERTS: tl.constexpr,
-    FEATURES: tl.constexpr,
-    K: tl.constexpr,
-    ADD: tl.constexpr,
-    BLOCK_T: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_E: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-    BLOCK_F: tl.constexpr,
-    STAGES: tl.constexpr,
-    OVERLAP: tl.constexpr,
-    INTERPRETED: tl.constexpr,
-):
-    """A program owns some outputs of all tokens and reads all chosen experts one after the other."""
-    row_D = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
-    column_F = tl.arange(0, BLOCK_F)
-    token_T = tl.arange(0, BLOCK_T)
-    n_N = tl.arange(0, BLOCK_N)
-    kept_D1 = (row_D < dim)[:, None]
-    # The choice is older than the kernel before this one.
-    expert_N = tl.load(expert_ptr + n_N, mask=n_N < num, other=-1).to(tl.int32)
-    _, active = chosen(expert_N, 0, BLOCK_E)
-    wait(OVERLAP)
-    y_DT = tl.zeros((BLOCK_D, BLOCK_T), tl.float32)
-    for rank in range(active):
-        expert, _ = chosen(expert_N, rank, BLOCK_E)
-        n_T = tl.full((BLOCK_T,), -1, tl.int32)
-        for i in tl.static_range(K):
-            mine_T = tl.load(expert_ptr + token_T * K + i, mask=token_T * K + i < num, other=-1).to(tl.int32)
-            n_T = tl.where(mine_T == expert, token_T * K + i, n_T)
-        rows_ptr = w2_ptr + expert.to(tl.int64) * expert_stride + row_D.to(tl.int64)[:, None] * row_stride
-        said_ptr = act_ptr + n_T[None, :] * FEATURES + column_F[:, None]
-        for start in tl.range(0, FEATURES, BLOCK_F, num_stages=STAGES):
-            inside_F = inside(start, FEATURES, BLOCK_F)
-            act_FT = tl.load(said_ptr + start, mask=inside_F[:, None] & (n_T >= 0)[None, :], other=0.0)
-            w2_DF = tl.load(rows_ptr + start + column_F[None, :], mask=kept_D1 & inside_F[None, :], other=0.0)
-            y_DT = product(w2_DF, act_FT, y_DT, INTERPRETED)
-    place_DT = token_T[None, :] * dim + row_D[:, None]
-    kept_DT = kept_D1 & (token_T * K < num)[None, :]
-    if ADD:
-        y_DT += tl.load(residual_ptr + place_DT, mask=kept_DT, other=0.0).to(tl.float32)
-    tl.store(y_ptr + place_DT, narrow(y_DT, y_ptr, INTERPRETED), mask=kept_DT)
-
-
-@triton.jit
-@no_type_check
 def down(
     act_ptr,
     expert_ptr,

@@ -4,8 +4,8 @@
     down:  y_t   = residual_t + Σ_i w2_e act_(t·K + i)      in rank order, in float32
 
 A program of ``up`` owns some rows of one chosen expert's w1 and w3 and looks itself up who chose it. A program of
-``down`` either owns some outputs and reads all chosen experts' rows for them, or one expert's: then the last of those
-that share the outputs adds up, always in the same order.
+``down`` owns some outputs of one chosen expert, and the last of those that share the outputs adds up, always in the
+same order; of one token it owns some outputs of all K.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Tile:
     """What one program reads at a time: ``outputs`` rows of the weights, ``inputs`` columns, ``stages`` of it ahead.
 
     ``tokens`` are the rows it multiplies at once for an expert of few tokens and for one of many; with (1, 1) it
-    multiplies without the matrix units, one token only. ``whole``: the program reads all chosen experts (down only).
+    multiplies without the matrix units, one token only.
     """
 
     outputs: int
@@ -33,19 +33,18 @@ class Tile:
     tokens: tuple[int, int]
     warps: int
     stages: int
-    whole: bool = False
 
 
 def tiles_for(num_tokens: int) -> tuple[Tile, Tile]:
     """The tiles of up and down that were fastest on an H200 at Mixtral's shape (docs/log.md)."""
     if num_tokens == 1:
-        up = Tile(outputs=8, inputs=512, tokens=(1, 1), warps=4, stages=3)
-        return up, Tile(outputs=2, inputs=1024, tokens=(1, 1), warps=4, stages=4)
+        up = Tile(outputs=4, inputs=4096, tokens=(1, 1), warps=8, stages=2)
+        return up, Tile(outputs=2, inputs=1024, tokens=(1, 1), warps=4, stages=3)
     if num_tokens <= 16:
         up = Tile(outputs=64, inputs=128, tokens=(16, 16), warps=4, stages=3)
-        return up, Tile(outputs=64, inputs=128, tokens=(16, 16), warps=4, stages=3)
+        return up, up
     if num_tokens <= 64:
-        up = Tile(outputs=64, inputs=64, tokens=(32, 64), warps=4, stages=3)
+        up = Tile(outputs=64, inputs=64, tokens=(16, 32), warps=4, stages=5)
         return up, Tile(outputs=64, inputs=128, tokens=(16, 32), warps=4, stages=4)
     up = Tile(outputs=64, inputs=64, tokens=(64, 128), warps=4, stages=3)
     return up, Tile(outputs=128, inputs=128, tokens=(64, 128), warps=8, stages=3)
@@ -125,7 +124,8 @@ def up(
         K=num // num_tokens,
         FEW=max(tile.tokens[0], 16),
         MANY=max(tile.tokens[1], 16),
-        BLOCK_N=power_of_two(num),
+        # Few sizes, since each is a kernel of its own.
+        BLOCK_N=power_of_two(num, 32),
         BLOCK_E=power_of_two(num_experts),
         **sizes,
         **shared,
@@ -162,22 +162,6 @@ def down(
     if tile.tokens == (1, 1) and num_tokens == 1:
         few_down.down_one[(blocks,)](act_NF, expert_N, w2_EDF, residual, y_TD, *strides, **sizes, **shared)
         return y_TD
-    sizes |= {"BLOCK_N": power_of_two(num), "BLOCK_E": power_of_two(num_experts)}
-    if tile.whole and num_tokens <= max(tile.tokens[1], 16):
-        few_down.down_whole[(blocks,)](
-            act_NF,
-            expert_N,
-            w2_EDF,
-            residual,
-            y_TD,
-            num,
-            *strides,
-            NUM_EXPERTS=num_experts,
-            BLOCK_T=power_of_two(num_tokens, 16),
-            **sizes,
-            **shared,
-        )
-        return y_TD
     said_ND = torch.empty(num, dim, dtype=torch.float32, device=act_NF.device)
     list_EN = torch.empty(num_experts, num, dtype=torch.int32, device=act_NF.device)
     few_down.down[(blocks * min(num_experts, num),)](
@@ -194,6 +178,9 @@ def down(
         *strides,
         FEW=max(tile.tokens[0], 16),
         MANY=max(tile.tokens[1], 16),
+        # Few sizes, since each is a kernel of its own.
+        BLOCK_N=power_of_two(num, 32),
+        BLOCK_E=power_of_two(num_experts),
         **sizes,
         **shared,
     )

@@ -38,9 +38,10 @@ class Tile:
 def tile_for(num_tokens: int, outputs: int) -> Tile:
     """The tile that was fastest on an H200 at Mixtral's shapes (docs/log.md)."""
     if num_tokens == 1:
-        return Tile(outputs=4, inputs=4096, tokens=1, warps=4, stages=1)
-    tokens = power_of_two(min(num_tokens, 64), 16)
-    return Tile(outputs=64, inputs=128, tokens=tokens, warps=4, stages=4, parts=1 if outputs > 16384 else 2)
+        return Tile(outputs=2, inputs=4096, tokens=1, warps=4, stages=1)
+    # A wide product has programs enough without sharing columns.
+    parts = 2 if outputs < 16384 else 1
+    return Tile(outputs=64, inputs=128, tokens=power_of_two(min(num_tokens, 64), 16), warps=4, stages=4, parts=parts)
 
 
 def linear(

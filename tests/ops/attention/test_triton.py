@@ -101,6 +101,8 @@ def test_what_it_cannot_do_is_refused(device: str) -> None:
         paged_attention(query_TQH.mT.contiguous().mT, key, value, batch, None)
 
 
-@pytest.mark.parametrize(("heads", "context", "parts"), [(8, 512, 8), (64, 512, 4), (2048, 512, 1), (8, 40, 1)])
+@pytest.mark.parametrize(
+    ("heads", "context", "parts"), [(8, 512, 4), (8, 4096, 16), (64, 512, 2), (512, 512, 1), (2048, 512, 1), (8, 40, 1)]
+)
 def test_a_context_is_split_as_long_as_that_fills_the_device(heads: int, context: int, parts: int) -> None:
     assert tile_for(heads, context).parts == parts
