@@ -2,14 +2,17 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from octavo.api.drafts import RequestDraft
 from octavo.engine.params import SamplingParams
 from octavo.server.grammar import GrammarSpec
 from octavo.server.limits import Limits
 from octavo.server.schema.bounds import FieldError, check_bounds, read_bias
 from octavo.server.schema.sampling import SamplingFields
 from octavo.server.schema.strict import shown
+from octavo.server.service import ServiceFacts
 
 # Request fields that are the engine's own, each with its default there.
 SAME = (
@@ -58,6 +61,29 @@ def read_params(
         routing=fields.wants_routing,
         router_logits=bool(fields.router_logits),
     )
+
+
+def check_reported(drafts: Sequence[RequestDraft], facts: ServiceFacts, limits: Limits, *, echo: bool = False) -> None:
+    """Raises FieldError where an answer could hold more logprobs and routings of single tokens than ``limits`` allow.
+
+    A small request for them may make a large answer: n outputs, each with its prompt, each token with its best ones.
+    """
+    config, count = facts.config, 0
+    for draft in drafts:
+        params, length = draft.request.params, len(draft.request.prompt_token_ids)
+        longest = facts.max_model_len - length
+        outputs = params.n * (longest if params.max_tokens is None else min(longest, params.max_tokens))
+        routing = 2 * config.num_experts_per_tok + (config.num_experts if params.router_logits else 0)
+        routings = config.num_layers * routing if params.routing else 0
+        own = 0 if params.logprobs is None else params.logprobs + 1
+        prompts = 0 if params.prompt_logprobs is None else params.prompt_logprobs + 1
+        count += (outputs + length) * routings + outputs * own + length * prompts * (params.n if echo else 1)
+    if count > limits.max_reported:
+        raise FieldError(
+            f"the answer may hold {count} logprobs and routings: want at most {limits.max_reported} (max_reported); "
+            "ask for fewer tokens, outputs or prompts, or for less about each",
+            "max_tokens",
+        )
 
 
 def read_grammar(fields: SamplingFields, limits: Limits) -> GrammarSpec | None:

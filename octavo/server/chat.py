@@ -9,7 +9,7 @@ from starlette.responses import Response
 from octavo.api.outputs import CompletionDelta, CompletionOutput, TokenLogprobs
 from octavo.api.prompts import Prompt
 from octavo.server.answering import Job, Serving, answer, new_id, now
-from octavo.server.asking import read_grammar, read_params
+from octavo.server.asking import check_reported, read_grammar, read_params
 from octavo.server.front import aside
 from octavo.server.replying import documented, reply
 from octavo.server.schema.bounds import FieldError, check_bounds
@@ -63,6 +63,7 @@ async def open_chat(serving: Serving, body: ChatRequest) -> "ChatAnswer":
     name = new_id("chatcmpl")
     draft = serving.front.drafter(facts).draft(name, prompt, params)
     serving.service.check(draft.request)
+    check_reported([draft], facts, limits)
     job = Job(draft=draft, grammar=grammar, mark_id=offer.mark_id if offer is not None else None)
     if offer is not None and offer.forced:
         job.marks.update(dict.fromkeys(range(params.n), 0))

@@ -10,7 +10,7 @@ from octavo.api.drafting import Drafter
 from octavo.api.outputs import CompletionDelta, CompletionOutput, TokenLogprobs
 from octavo.api.prompts import Prompt
 from octavo.server.answering import Job, Serving, answer, new_id, now
-from octavo.server.asking import read_grammar, read_params
+from octavo.server.asking import check_reported, read_grammar, read_params
 from octavo.server.front import aside
 from octavo.server.replying import documented, reply
 from octavo.server.schema.bounds import FieldError, check_sequences
@@ -64,6 +64,7 @@ async def open_completion(serving: Serving, body: CompletionRequest) -> "Complet
         draft = drafter.draft(part, prompt, params)
         serving.service.check(draft.request)
         jobs.append(Job(draft=draft, first=place * params.n, grammar=grammar))
+    check_reported([job.draft for job in jobs], facts, limits, echo=bool(body.echo))
     return CompletionAnswer(serving, body, jobs, name=name, model=model, drafter=drafter)
 
 

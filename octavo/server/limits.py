@@ -36,6 +36,8 @@ class Limits:
         max_temperature: from 0 up to here.
         max_stops, max_stop_characters: stop strings and the length of each.  max_stop_token_ids: their number.
         max_logit_bias: tokens with a bias.  max_logprobs: alternatives at each position, of output and prompt.
+        max_reported: numbers about single tokens, logprobs and routings, that an answer may hold if it gets as long as
+            it may.
         max_messages: turns of a chat.  max_tools: functions that a chat may offer.
         max_grammar_bytes: a JSON schema or a regular expression for the output, as text.
         max_name_characters: a model's name, a user's, a request's identifier.
@@ -72,6 +74,7 @@ class Limits:
     max_stop_token_ids: int = 64
     max_logit_bias: int = 300
     max_logprobs: int = 20
+    max_reported: int = 16_000_000
     max_messages: int = 1_024
     max_tools: int = 128
     max_grammar_bytes: int = 65_536

@@ -80,7 +80,10 @@ def _tokenizer(serving: Serving) -> Tokenizer:
 def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
     """tokenizer_config.json where there is one, and the tokens that begin and end a text by their names."""
     path = tokenizer.path.parent / "tokenizer_config.json"
-    found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    found: dict[str, Any] = {}
+    if path.is_file():
+        # Python's reader takes numbers that JSON does not have, and that could not be sent on.
+        found = json.loads(path.read_bytes(), parse_constant=lambda name: None)
     spelled = tokenizer.vocabulary.tokens
     for name, token_id in (("bos_token", tokenizer.bos_id), ("eos_token", tokenizer.eos_id)):
         found[name] = None if token_id is None else spelled[token_id]

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from octavo.api.drafting import Drafter
+from octavo.api.prompts import Prompt
 from octavo.engine.params import SamplingParams
-from octavo.server.asking import read_grammar, read_params
+from octavo.server.asking import check_reported, read_grammar, read_params
 from octavo.server.grammar import GrammarSpec
 from octavo.server.limits import Limits
 from octavo.server.schema.bounds import FieldError
 from octavo.server.schema.sampling import SamplingFields
+from tests.server.scripted import ScriptedService
 
 LIMITS = Limits()
 SCHEMA = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string"}}}
@@ -103,6 +106,41 @@ def test_what_is_no_form_is_named(fields: dict[str, Any], param: str, says: str)
     with pytest.raises(FieldError, match=says) as caught:
         grammar_of(**fields)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("params", "numbers"),
+    [
+        ({"max_tokens": 100}, 0),
+        ({"max_tokens": 100, "logprobs": 0}, 100),
+        ({"max_tokens": 100, "logprobs": 4, "n": 3}, 1500),
+        ({"max_tokens": None, "logprobs": 0}, 502),
+        ({"max_tokens": 5, "prompt_logprobs": 1}, 20),
+        # Ten tokens of the prompt and five of the output, two layers, two experts and their weights; and four logits.
+        ({"max_tokens": 5, "routing": True}, 15 * 2 * 4),
+        ({"max_tokens": 5, "routing": True, "router_logits": True}, 15 * 2 * 8),
+    ],
+    ids=str,
+)
+def test_what_an_answer_may_hold_is_counted_before_it_is_asked_for(params: dict[str, Any], numbers: int) -> None:
+    facts = ScriptedService([[5]], vocab_size=100).facts
+    drafter = Drafter(config=facts.config, tokenizer=None, eos_token_ids=frozenset())
+    draft = drafter.draft("x", Prompt(None, (1,) * 10), SamplingParams(**params, detokenize=False))
+    check_reported([draft, draft], facts, Limits(max_reported=max(1, 2 * numbers)))
+    if numbers:
+        with pytest.raises(FieldError, match=rf"may hold {2 * numbers} .*\(max_reported\)"):
+            check_reported([draft, draft], facts, Limits(max_reported=2 * numbers - 1))
+
+
+def test_a_prompt_that_is_echoed_counts_for_each_output() -> None:
+    facts = ScriptedService([[5]], vocab_size=100).facts
+    drafter = Drafter(config=facts.config, tokenizer=None, eos_token_ids=frozenset())
+    params = SamplingParams(n=4, max_tokens=1, logprobs=1, prompt_logprobs=1, detokenize=False)
+    draft = drafter.draft("x", Prompt(None, (1,) * 10), params)
+    check_reported([draft], facts, Limits(max_reported=28))
+    check_reported([draft], facts, Limits(max_reported=88), echo=True)
+    with pytest.raises(FieldError, match="may hold 88"):
+        check_reported([draft], facts, Limits(max_reported=87), echo=True)
 
 
 def test_options_of_a_stream_want_a_stream() -> None:
