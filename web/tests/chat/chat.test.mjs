@@ -237,6 +237,8 @@ test('nothing is wider than a telephone of 360 pixels, and a token opens in a sh
   assert.equal(await tab.isVisible('#side'), false);
   await tab.click('.written .token[data-place="2"]');
   assert.equal(await tab.isVisible('#token-title'), true);
+  const over = await tab.evaluate(() => document.elementFromPoint(...(({ x, y, width, height }) => [x + width / 2, y + height / 2])(document.querySelector('.written .token[data-place="2"]').getBoundingClientRect())).dataset.place);
+  assert.equal(over, '2', 'the token is in sight above the sheet');
   assert.ok((await tab.$eval('#side', (each) => each.scrollWidth - each.clientWidth)) <= 0);
   await tab.click('[aria-label="Close the token"]');
   assert.equal(await tab.isVisible('#side'), false);
