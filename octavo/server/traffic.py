@@ -1,6 +1,7 @@
 """Traffic: how live requests are routed goes into a trace on the disk, in a thread that serving never waits for.
 
-    --trace-dir DIR     DIR/20261124T031500Z-4711.route/ holds what the server with process 4711 read from then on
+    --trace-dir DIR     DIR/20261124T031500Z-4711.route/ holds what the server with process 4711 read from then on,
+                        up to ``MOST_DOCUMENTS`` outputs; then the next one begins
 
 An output is a document named REQUEST#INDEX, its prompt before it, in the domain of its request's kind. The
 trace can be read while it is written: what the disk has is whole, and rows come there within ``FLUSH_SECONDS``. A full
@@ -29,6 +30,8 @@ FLUSH_SECONDS = 10.0
 # Tokens that may wait for the thread, and tokens that it holds in memory for as long as the disk is full.
 MOST_WAITING = 262_144
 MOST_HELD = 262_144
+# Outputs of one trace, whose names are kept in memory while it is written.
+MOST_DOCUMENTS = 100_000
 CLOSE_SECONDS = 30.0
 
 
@@ -53,10 +56,10 @@ class Spelling:
 
 
 class Traffic:
-    """Records passages into one trace in ``folder``, which it makes; ``manifest`` is asked for before the first.
+    """Records passages into traces in ``folder``, which it makes; ``manifest`` is asked for before the first.
 
-    ``counts`` says how many were recorded, which means that the disk has them, and how many were lost. Raises
-    TraceError, at once, where the folder cannot be made.
+    ``path`` is the trace that is being written. ``counts`` says how many were recorded, which means that the disk has
+    them, and how many were lost. Raises TraceError, at once, where the folder cannot be made.
     """
 
     def __init__(
@@ -68,8 +71,8 @@ class Traffic:
         flush_seconds: float = FLUSH_SECONDS,
         most_waiting: int = MOST_WAITING,
         most_held: int = MOST_HELD,
+        most_documents: int = MOST_DOCUMENTS,
     ) -> None:
-        self.path = _make(folder)
         self.counts = {"recorded": 0, "lost": 0}
         self._flush_seconds = flush_seconds
         self._most_waiting = most_waiting
@@ -77,9 +80,15 @@ class Traffic:
         self._lock = threading.Lock()
         self._waiting = 0
         self._closed = False
-        self._pen = _Pen(self.path, manifest, spelling or Spelling(), self._count, most_held=most_held)
+        bounds = {"most_held": most_held, "most_documents": most_documents}
+        self._pen = _Pen(folder, manifest, spelling or Spelling(), self._count, **bounds)
         self._thread = threading.Thread(target=self._run, name="traffic trace", daemon=True)
         self._thread.start()
+
+    @property
+    def path(self) -> Path:
+        """The trace that is being written, or was last."""
+        return self._pen.path
 
     def put(self, passage: Passage) -> None:
         """Takes a passage to be recorded, and waits for nothing; what there is no room for is lost."""
@@ -131,20 +140,23 @@ class _Pen:
 
     def __init__(
         self,
-        path: Path,
+        folder: Path,
         manifest: Callable[[], TraceManifest],
         spelling: Spelling,
         count: Callable[[str, int], None],
         *,
         most_held: int,
+        most_documents: int,
     ) -> None:
-        self._path, self._manifest, self._spelling, self._count = path, manifest, spelling, count
-        self._most_held = most_held
+        self.path = _make(folder)
+        self._folder, self._manifest, self._spelling, self._count = folder, manifest, spelling, count
+        self._most_held, self._most_documents = most_held, most_documents
         self._writer: TraceWriter | None = None
         self._recorder: Recorder | None = None
         # Passages and tokens that only memory has, and whether the disk failed when they were last to be written.
         self._held = self._held_tokens = 0
         self._failing = False
+        self._documents = 0
 
     def record(self, passage: Passage) -> None:
         """Adds a passage to the trace; it is held until the next flush."""
@@ -169,6 +181,9 @@ class _Pen:
                 return
         self._held += 1
         self._held_tokens += len(passage.token_ids)
+        self._documents += 1
+        if self._documents >= self._most_documents:
+            self._turn()
 
     def flush(self) -> None:
         """Brings to the disk what only memory has; where it fails, that is tried again."""
@@ -184,7 +199,7 @@ class _Pen:
             self._fail(error)
             return
         if self._failing:
-            log.warning("the trace %s goes on: the disk takes it again", self._path)
+            log.warning("the trace %s goes on: the disk takes it again", self.path)
         self._failing = False
         self._count("recorded", self._held)
         self._held = self._held_tokens = 0
@@ -195,16 +210,30 @@ class _Pen:
         self._count("lost", self._held)
         try:
             if self._writer is None:
-                self._path.rmdir()
+                self.path.rmdir()
             else:
                 self._writer.close()
         except (OSError, TraceError) as error:
             self._fail(error)
 
+    def _turn(self) -> None:
+        """Ends a trace that is long enough, once the disk has all of it, and makes the folder of the next."""
+        self.flush()
+        if self._held or self._writer is None:
+            return
+        try:
+            self._writer.close()
+            self.path = _make(self._folder)
+        except (OSError, TraceError) as error:
+            self._fail(error)
+            return
+        self._writer = self._recorder = None
+        self._documents = 0
+
     def _begin(self) -> None:
         manifest, spelling = self._manifest(), self._spelling
         # It is flushed from here: a full disk must not be tried again with every document.
-        writer = TraceWriter(self._path, manifest, flush_seconds=float("inf"))
+        writer = TraceWriter(self.path, manifest, flush_seconds=float("inf"))
         try:
             writer.write_vocabulary(spelling.pieces, spelling.special_ids)
         except BaseException:
@@ -215,7 +244,7 @@ class _Pen:
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:
-            told = str(error) if isinstance(error, TraceError) else f"{self._path}: {type(error).__name__}"
+            told = str(error) if isinstance(error, TraceError) else f"{self.path}: {type(error).__name__}"
             log.warning("the trace of live traffic cannot be written; serving goes on: %s", told)
         self._failing = True
 

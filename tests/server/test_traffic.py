@@ -121,6 +121,19 @@ def test_a_trace_of_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_trace_that_is_long_enough_is_followed_by_another(tmp_path: Path) -> None:
+    """What is known of a trace's documents lies in memory, which a server that runs for years must not fill."""
+    traffic = Traffic(tmp_path, manifest, most_documents=3)
+    for number in range(7):
+        traffic.put(passage(f"{number}#0"))
+    traffic.close()
+    traces = list(tmp_path.iterdir())
+    assert sorted(len(names_in(path)) for path in traces) == [1, 3, 3]
+    assert sorted(name for path in traces for name in names_in(path)) == [f"{number}#0" for number in range(7)]
+    assert not [path for trace in traces for path in trace.glob(".writing*")]
+    assert traffic.counts == {"recorded": 7, "lost": 0}
+
+
 def test_only_its_owner_can_read_a_trace(tmp_path: Path) -> None:
     traffic = Traffic(tmp_path, manifest)
     assert traffic.path.stat().st_mode & 0o777 == 0o700
