@@ -133,9 +133,17 @@ SPEED = [
         stack="normal",
         unit="s",
     ),
-    latencies("Time to the first token", "From receipt to first token.", "time_to_first_token_seconds"),
+    latencies(
+        "Time to the first token",
+        "From a request's handing over to the engine to its first token.",
+        "time_to_first_token_seconds",
+    ),
     latencies("Time from token to token", "Of one output.", "inter_token_latency_seconds"),
-    latencies("Time of a whole request", "From receipt to the end of its last output.", "e2e_request_latency_seconds"),
+    latencies(
+        "Time of a whole request",
+        "From its handing over to the engine to the end of its last output.",
+        "e2e_request_latency_seconds",
+    ),
 ]
 
 QUEUE = [

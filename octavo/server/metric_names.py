@@ -116,7 +116,7 @@ FIRST_TOKEN_SECONDS = Metric(
     name="time_to_first_token_seconds",
     kind="histogram",
     unit="seconds",
-    says="From a request's receipt to the first token of any of its outputs.",
+    says="From a request's handing over to the engine to the first token of any of its outputs.",
     bounds=FIRST_TOKEN,
 )
 BETWEEN_SECONDS = Metric(
@@ -144,14 +144,14 @@ REQUEST_SECONDS = Metric(
     name="e2e_request_latency_seconds",
     kind="histogram",
     unit="seconds",
-    says="From a request's receipt to the end of its last output.",
+    says="From a request's handing over to the engine to the end of its last output.",
     bounds=REQUEST,
 )
 QUEUE_SECONDS = Metric(
     name="request_queue_time_seconds",
     kind="histogram",
     unit="seconds",
-    says="From a request's receipt to the first step that read some of it.",
+    says="From a request's handing over to the engine to the first step that read some of it.",
     bounds=REQUEST,
 )
 INFERENCE_SECONDS = Metric(

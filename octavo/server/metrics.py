@@ -1,6 +1,6 @@
 """Metrics: what the server counts of its requests and of its engine's steps, and who watches one request.
 
-    with metrics.watch(request) as watch:           from a request's receipt to the end of its answer
+    with metrics.watch(request) as watch:           from its handing over to the engine to the end of its answer
         async for progress in submission:
             ...                                     the draft takes it in
             watch.saw(draft)                        before anything of it is sent on
@@ -72,7 +72,7 @@ class Metrics:
                 watch.began(self.clock() - report.seconds)
 
     def watch(self, request: Request, *, arrived: float | None = None) -> "RequestWatch":
-        """Watches a request that was received at ``arrived`` by ``clock``, or now, until the block around it ends."""
+        """Watches a request that was handed over at ``arrived`` by ``clock``, or now, until its block ends."""
         return RequestWatch(self, request, self.clock() if arrived is None else arrived)
 
     def rejected_with(self, status: int) -> None:
@@ -93,7 +93,7 @@ class Metrics:
 
 
 class RequestWatch:
-    """One request's times and tokens, from its receipt on; leaving its block counts what has not ended as ended.
+    """One request's times and tokens, from its handing over on; leaving its block counts what has not ended as ended.
 
     What ends without a reason of its own is an "abort"; an "error" where the engine died or the code failed.
     """
