@@ -14,7 +14,7 @@ from octavo.model import Output, Transformer
 from octavo.ops import GROUPED, REFERENCE, Ops, best, gpu
 from octavo.ops.gpu import TRITON
 
-TINY = replace(mini(), vocab_size=53, dim=32, num_layers=2, head_dim=16, hidden_dim=24, num_experts=4)
+TINY = replace(mini(), vocab_size=33, dim=32, num_layers=1, head_dim=16, hidden_dim=24, num_experts=4)
 PAGE = 4
 # FlashAttention reads bfloat16 on a GPU only.
 OURS = replace(TRITON, packed_attention=REFERENCE.packed_attention)
@@ -35,10 +35,10 @@ def _batch(lengths: tuple[int, ...], contexts: tuple[int, ...], device: str) -> 
 
 @torch.no_grad()
 def _written(ops: Ops, device: str) -> tuple[list[Output], torch.Tensor]:
-    """What a model says of a prompt of two sequences and of the token after it, and the cache that it leaves."""
+    """What a model says of two prompts, of the token after each, and of one more of the first; and the cache."""
     model = Transformer(TINY, ops).init_weights(std=0.3).to(device)
     cache = KVCache(TINY, num_pages=9, page_size=PAGE, device=device)
-    steps = _batch((5, 3), (5, 3), device), _batch((1, 1), (6, 4), device), _batch((1, 1), (7, 5), device)
+    steps = _batch((3, 2), (3, 2), device), _batch((1, 1), (4, 3), device), _batch((1,), (5,), device)
     said = [model(step, cache) for step in steps]
     return said, torch.stack((cache.key_LPBGH, cache.value_LPBGH))
 
