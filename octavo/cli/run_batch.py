@@ -47,9 +47,9 @@ def run_batch(
     files = batch.Files(requests=input_file, answers=output_file, overwrite=overwrite)
     files.check()
     if url is None:
-        from octavo.cli.in_process import in_process
+        from octavo.cli.inside import inside
 
-        open_client = in_process(model, loading, served_model_name=served_model_name)
+        open_client = inside(model, loading, served_model_name=served_model_name)
     else:
         from octavo.cli.remote_speaker import refuse_loading
         from octavo.client.endpoint import find_endpoint

@@ -23,7 +23,7 @@ Opened = tuple[httpx2.AsyncClient, Endpoint]
 SECONDS_A_REQUEST = 24 * 3600.0
 
 
-def in_process(
+def inside(
     model: str, flags: ModelFlags, *, served_model_name: str | None
 ) -> Callable[[], contextlib.AbstractAsyncContextManager[Opened]]:
     """Opens a client of a model in this process; errors of the model's files exit with 3, those of the flags with 2."""
@@ -50,7 +50,7 @@ def in_process(
                     await service.start()
             app = build_app(service, make_front(settings.model_names, found.config, tokenizer), settings)
             transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-            endpoint = Endpoint(url="http://in-process")
+            endpoint = Endpoint(url="http://inside")
             async with httpx2.AsyncClient(transport=transport, base_url=endpoint.url, timeout=None) as client:
                 yield client, endpoint
         finally:

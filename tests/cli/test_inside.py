@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from octavo.cli.flags import ModelFlags
-from octavo.cli.in_process import in_process, settings_of
+from octavo.cli.inside import inside, settings_of
 
 
 def test_flags_become_a_servers_settings() -> None:
@@ -20,7 +20,7 @@ def test_flags_become_a_servers_settings() -> None:
 
 def test_it_answers_and_its_engine_is_gone_afterwards(folder: Path) -> None:
     async def go() -> dict[str, object]:
-        async with in_process(str(folder), ModelFlags(), served_model_name="small")() as (client, _):
+        async with inside(str(folder), ModelFlags(), served_model_name="small")() as (client, _):
             return dict((await client.get("/v1/models")).json()["data"][0])
 
     assert asyncio.run(go())["id"] == "small"
