@@ -55,13 +55,14 @@ class Serving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One prompt's part of an answer: its choices are numbered from ``first``.
+    """One prompt's part of an answer: its choices are numbered from ``first``; the request for it came ``arrived``.
 
     ``mark_id`` is a token after which an output is no text any more, such as [TOOL_CALLS]; ``marks`` says where in the
     text of each output it came.
     """
 
     draft: RequestDraft
+    arrived: float
     first: int = 0
     grammar: GrammarSpec | None = None
     mark_id: int | None = None
@@ -86,21 +87,20 @@ async def answer(serving: Serving, jobs: Sequence[Job], tell: Tell | None = None
 
     However it ends, nothing stays behind in the engine. Raises what a submission raises, the first of several.
     """
-    arrived = serving.metrics.clock()
     if len(jobs) == 1:
-        await _pursue(serving, jobs[0], tell, arrived)
+        await _pursue(serving, jobs[0], tell)
         return
     try:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
-                group.create_task(_pursue(serving, job, tell, arrived))
+                group.create_task(_pursue(serving, job, tell))
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
 
 
-async def _pursue(serving: Serving, job: Job, tell: Tell | None, arrived: float) -> None:
+async def _pursue(serving: Serving, job: Job, tell: Tell | None) -> None:
     draft = job.draft
-    with serving.metrics.watch(draft.request, arrived=arrived) as watch:
+    with serving.metrics.watch(draft.request, arrived=job.arrived) as watch:
         submission = serving.service.submit(draft.request, grammar=job.grammar)
         try:
             async for said in submission:

@@ -35,6 +35,7 @@ def chat_routes(serving: Serving) -> APIRouter:
 
 async def open_chat(serving: Serving, body: ChatRequest) -> "ChatAnswer":
     """Reads a request into a job for the engine; raises for whatever it cannot be served as it stands."""
+    arrived = serving.metrics.clock()
     facts, limits = serving.ready(), serving.settings.limits
     model = serving.named(body.model)
     check_bounds(body, limits)
@@ -64,7 +65,7 @@ async def open_chat(serving: Serving, body: ChatRequest) -> "ChatAnswer":
     draft = serving.front.drafter(facts).draft(name, prompt, params)
     serving.service.check(draft.request)
     check_reported([draft], facts, limits)
-    job = Job(draft=draft, grammar=grammar, mark_id=offer.mark_id if offer is not None else None)
+    job = Job(draft=draft, arrived=arrived, grammar=grammar, mark_id=offer.mark_id if offer is not None else None)
     if offer is not None and offer.forced:
         job.marks.update(dict.fromkeys(range(params.n), 0))
     return ChatAnswer(serving, body, job, model=model, offer=offer)

@@ -38,6 +38,7 @@ def completion_routes(serving: Serving) -> APIRouter:
 
 async def open_completion(serving: Serving, body: CompletionRequest) -> "CompletionAnswer":
     """Reads a request into jobs for the engine; raises for whatever it cannot be served as it stands."""
+    arrived = serving.metrics.clock()
     facts, limits = serving.ready(), serving.settings.limits
     model = serving.named(body.model)
     wants_text = serving.front.tokenizer is not None
@@ -63,7 +64,7 @@ async def open_completion(serving: Serving, body: CompletionRequest) -> "Complet
         part = name if len(body.prompts) == 1 else f"{name}-{place}"
         draft = drafter.draft(part, prompt, params)
         serving.service.check(draft.request)
-        jobs.append(Job(draft=draft, first=place * params.n, grammar=grammar))
+        jobs.append(Job(draft=draft, arrived=arrived, first=place * params.n, grammar=grammar))
     check_reported([job.draft for job in jobs], facts, limits, echo=bool(body.echo))
     return CompletionAnswer(serving, body, jobs, name=name, model=model, drafter=drafter)
 

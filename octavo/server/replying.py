@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from octavo.server.answering import ClientGone, Job, Serving, answer, while_connected
 from octavo.server.front import aside
@@ -29,8 +30,13 @@ STATUSES = {
     500: "a bug of the server",
     503: "the engine is loading, draining or dead: come again after Retry-After seconds",
 }
-# A client that has left gets nothing; the number is for whoever counts.
-CLIENT_GONE = 499
+
+
+class Silence(Response):
+    """No answer, since nobody is there to hear one; it counts as none."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends nothing."""
 
 
 class Answer(Protocol):
@@ -63,7 +69,7 @@ async def reply(serving: Serving, request: Request, body: SamplingFields, made: 
     try:
         await while_connected(request.receive, answer(serving, made.jobs))
     except ClientGone:
-        return Response(status_code=CLIENT_GONE)
+        return Silence()
     # A long one is put together in a thread, where the interpreter goes from one to the other.
     whole = await aside(made.whole, usage(made.jobs)["total_tokens"] > LONG)
     if heard is not None:

@@ -1,5 +1,10 @@
 """An answer goes out whole or as a stream, under an id that its routing is found by, and is documented."""
 
+import contextlib
+import time
+
+import httpx
+
 from octavo.server.replying import STATUSES, documented, json_response
 from octavo.server.schema.replies import Version
 from tests.server.live import Live
@@ -24,6 +29,19 @@ def test_an_answers_id_is_in_its_headers(mini_server: Live) -> None:
     assert response.headers["x-request-id"] == response.json()["id"]
     with mini_server.http.stream("POST", "/v1/completions", json={**ASK, "stream": True}) as streamed:
         assert streamed.headers["x-request-id"] in streamed.read().decode()
+
+
+def test_a_client_that_left_counts_as_no_refusal(mini_server: Live) -> None:
+    counted = mini_server.app.state.observation.metrics
+    before, aborted = counted.rejected.total(), counted.finished["abort"]
+    with contextlib.suppress(httpx.ReadTimeout):
+        mini_server.http.post("/v1/completions", json={**ASK, "max_tokens": 1500, "ignore_eos": True}, timeout=0.3)
+        raise AssertionError("it should not have been ready")
+    deadline = time.monotonic() + 20
+    while counted.finished["abort"] == aborted:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert counted.rejected.total() == before
 
 
 def test_a_routing_can_be_asked_for_afterwards(mini_server: Live) -> None:
