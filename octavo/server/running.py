@@ -22,7 +22,7 @@ from octavo.errors import ConfigError
 from octavo.server.descriptors import allow_descriptors
 from octavo.server.door import address_of, close_door
 from octavo.server.front import Front, make_front
-from octavo.server.loading import find, find_own_tokenizer
+from octavo.server.loading import Found, find, find_own_tokenizer
 from octavo.server.protocol import protocol_with
 from octavo.server.service import Service
 from octavo.server.settings import ServerSettings
@@ -78,22 +78,24 @@ def run(settings: ServerSettings, bound: socket.socket, build: Build, announce: 
         ssl_certfile=settings.door.ssl_certfile,
     )
     try:
+        # Outside the event loop, so that a signal ends a long download at once.
+        found = find(settings.model)
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            return runner.run(_serve(settings, bound, config, build, announce=announce))
+            return runner.run(_serve(settings, found, bound, config, build=build, announce=announce))
     finally:
         close_door(bound, settings.door)
 
 
 async def _serve(
     settings: ServerSettings,
+    found: Found,
     bound: socket.socket,
     config: uvicorn.Config,
-    build: Build,
     *,
+    build: Build,
     announce: Callable[[Announced], None],
 ) -> Ended:
     told = _listen_for_signals()
-    found = find(settings.model)
     supervisor = Supervisor(settings.model, settings.engine, on_death=settings.on_engine_death)
     try:
         starting = asyncio.ensure_future(supervisor.start())

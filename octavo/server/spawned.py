@@ -91,6 +91,8 @@ class ProcessService:
     async def stop(self) -> None:
         """Ends the process: asks it first, and kills it where that does not help; nothing of it is left afterwards."""
         self._stopping = True
+        if self.state == "loading":  # it listens only once its model is open
+            self._kill()
         self._link.send(["stop"])
         if not await self._gone(within=SECONDS_TO_STOP):
             self._kill()

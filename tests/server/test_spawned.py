@@ -140,6 +140,21 @@ def test_an_engine_killed_while_it_opens_is_noticed(small: Path) -> None:
     asyncio.run(run())
 
 
+def test_stopping_while_the_model_opens_waits_for_nothing(small: Path) -> None:
+    async def run() -> None:
+        service = ProcessService(ModelSettings(name=str(small), device="cpu"), EngineConfig())
+        starting = asyncio.ensure_future(service.start())
+        while service.pid is None:
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        starting.cancel()
+        await service.stop()
+        assert time.monotonic() - began < 2
+        assert gone(service.pid)
+
+    asyncio.run(run())
+
+
 PARENT = """
 import asyncio, sys
 from octavo.engine.config import EngineConfig
