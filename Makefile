@@ -22,7 +22,7 @@ pytest:  ## only the tests, or some of them
 	@$(PYTHON) bootstrap.py pytest $(ARGS)
 
 promises: ## what the server is said to bear, tried in full: docs/reliability.md
-	@$(PYTHON) bootstrap.py promises $(ARGS)
+	@$(PYTHON) bootstrap.py python -m benchmarks.promises $(ARGS)
 
 # torch stays at the version that is pinned now; what torch itself pins (the CUDA libraries) is left to torch, and
 # what only a browser's Python needs is left out.

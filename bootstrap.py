@@ -46,7 +46,6 @@ COMMANDS = {
     "octavo": ([], [("-m", "octavo")]),
     **dict.fromkeys(("check", "test"), (["test"], CHECKS)),
     "pytest": (["test"], [("-m", "pytest")]),
-    "promises": (["test"], [("-m", "benchmarks.promises")]),
     "python": (["test"], [()]),
 }
 

@@ -105,7 +105,7 @@ def test_rule_R5_a_model_folder_runs_no_code_CVE_2026_22807_CVE_2026_27893(spars
     assert not mark.exists()
     assert done.returncode == 0 or "octavo.errors" in done.stderr
     shown = subprocess.run(
-        [sys.executable, "-m", "octavo", "serve", "--help"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "octavo", "serve", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert "trust" not in shown.stdout
 
