@@ -24,7 +24,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def app() -> Pretended:
-    return Pretended(seconds=0.004)
+    return Pretended(seconds=0.02)
 
 
 @pytest.fixture
