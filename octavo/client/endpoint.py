@@ -61,7 +61,9 @@ def find_endpoint(url: str) -> Endpoint:
     if parsed.userinfo:
         raise RequestError(f"--url holds a password: give the key by {KEYS[0]} instead, which nobody else can read")
     root = str(parsed).rstrip("/").removesuffix("/v1").rstrip("/")
-    key = next((value for name in KEYS if (value := os.environ.get(name, "").strip())), None)
+    # Several keys with commas between are what a server takes from the same variable; any of them opens it.
+    ours, theirs = (os.environ.get(name, "") for name in KEYS)
+    key = ours.split(",")[0].strip() or theirs.strip() or None
     if key is not None and not (key.isascii() and key.isprintable()):
         raise RequestError("the API key holds characters that no header can carry: check the variable, it may be cut")
     return Endpoint(url=root, key=key)

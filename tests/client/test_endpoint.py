@@ -44,6 +44,11 @@ def test_the_key_comes_from_the_environment_and_is_never_shown(monkeypatch: pyte
     assert "ours" not in repr(found)
 
 
+def test_of_a_servers_several_keys_the_first_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTAVO_API_KEY", "first, second")
+    assert find_endpoint("http://h").key == "first"
+
+
 def test_a_key_that_no_header_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OCTAVO_API_KEY", "a\nb")
     with pytest.raises(RequestError, match="API key"):
