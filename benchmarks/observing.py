@@ -3,7 +3,8 @@
 Three ways take turns step by step on one thread of one process, so that a machine that slows down slows down all alike:
 bare, the engine and the results that it makes; counted, with every layer's experts counted at each step, the reports,
 the metrics and the statistics of routing; traced, with all requests recorded into a trace besides. A round is a batch
-of requests from its prompts to its last tokens. The cost is the median over the rounds of the ratio of processor times,
+of requests from its prompts to its last tokens, three times, with the engines of the three passed around, since no two
+lie alike in memory. The cost is the median over the rounds of the ratio of processor times,
 with the quartiles and an interval of 95 % for the median itself. Refuses to time where the tokens differ. How long one
 scrape of /metrics keeps the event loop is told beside it. Writes one JSON object with its provenance.
 
@@ -34,75 +35,75 @@ from octavo.analysis.store import TraceWriter
 from octavo.api.drafts import RequestDraft
 from octavo.config import mixtral_8x7b
 from octavo.engine.config import EngineConfig
-from octavo.engine.engine import Engine
 from octavo.engine.request import Progress, Request
 from octavo.model import Transformer
 from octavo.server.driver import Driver
 from octavo.server.exposition import Exposition
-from octavo.server.metrics import Metrics
+from octavo.server.metrics import Metrics, RequestWatch
 from octavo.server.recording import Gathering
 from octavo.server.routing_stats import RoutingStats
 from octavo.server.service import Service, ServiceLoad, StepReport
 
-PROMPT, NEW = 16, 128
+PROMPT, NEW = 16, 64
 BATCHES = (1, 16)
+WAYS = ("bare", "counted", "traced")
 LIMIT = 0.02  # of the time without counting
 
 Keep = Callable[[Gathering], object]
 
 
-class Side:
-    """One way of serving, with an engine of its own."""
+class Server:
+    """An engine that can be served in each of the ways."""
 
-    def __init__(self, model: Transformer, *, counts: bool, keep: Keep | None = None) -> None:
-        config = EngineConfig(enable_prefix_caching=False, num_pages=600)
+    def __init__(self, model: Transformer) -> None:
         self.metrics = Metrics(RoutingStats())
-        self._model, self._keep = model, keep
-        self._driver = Driver(model, config) if counts else None
-        self._engine = self._driver.engine if self._driver is not None else Engine(model, config)
+        self._config = model.config
+        self._driver = Driver(model, EngineConfig(enable_prefix_caching=False, num_pages=600))
+        self._count = self._driver.engine._watch
         self._names = itertools.count()
-        self.said: list[list[int]] = []
 
-    def serving(self, count: int) -> Iterator[None]:
-        """Serves a batch, a pause after each step."""
+    def serving(self, count: int, way: str, said: dict[str, list[list[int]]], keep: Keep) -> Iterator[None]:
+        """Serves a batch, a pause after each step; ``keep`` gets what is to be traced, ``said`` the tokens."""
         ids = torch.randint(300, 8000, (count, PROMPT), generator=torch.Generator().manual_seed(0)).tolist()
         params = SamplingParams(temperature=0.0, max_tokens=NEW, ignore_eos=True, detokenize=False)
+        self._driver.engine._watch = None if way == "bare" else self._count
         drafts: dict[str, RequestDraft] = {}
+        heard: dict[str, Gathering] = {}
         with ExitStack() as stack:
-            watches, heard = {}, {}
+            watches: dict[str, RequestWatch] = {}
             for each in ids:
                 request = Request(request_id=f"cmpl-{next(self._names)}", prompt_token_ids=tuple(each), params=params)
-                drafts[request.request_id] = RequestDraft(
-                    request, self._model.config, prompt=None, spell=lambda _: None, decoder=lambda: None
+                name = request.request_id
+                drafts[name] = RequestDraft(
+                    request, self._config, prompt=None, spell=lambda _: None, decoder=lambda: None
                 )
-                if self._driver is not None:
-                    watches[request.request_id] = stack.enter_context(self.metrics.watch(request))
-                if self._keep is not None:
-                    heard[request.request_id] = Gathering(request, self._model.config)
+                if way != "bare":
+                    watches[name] = stack.enter_context(self.metrics.watch(request))
+                if way == "traced":
+                    heard[name] = Gathering(request, self._config)
                     request = replace(request, params=replace(params, routing=True))
-                self._engine.add(request)
+                self._driver.add(request)
             while not all(draft.finished for draft in drafts.values()):
-                for said in self._step():
-                    name = said.request_id
+                for told in self._step(way):
+                    name = told.request_id
                     if name in heard:
-                        heard[name].take(said)
-                    drafts[name].take(replace(said, routing=None) if name in heard else said)
+                        heard[name].take(told)
+                    drafts[name].take(replace(told, routing=None) if name in heard else told)
                     if name in watches:
                         watches[name].saw(drafts[name])
                 yield
         for gathering in heard.values():
-            assert self._keep is not None
-            self._keep(gathering)
-        self.said = [draft.outputs[0].token_ids for draft in drafts.values()]
+            keep(gathering)
+        said[way] = [draft.outputs[0].token_ids for draft in drafts.values()]
         yield
 
-    def _step(self) -> list[Progress]:
-        if self._driver is None:
-            return self._engine.step()
-        said, report = self._driver.step()
+    def _step(self, way: str) -> list[Progress]:
+        if way == "bare":
+            return self._driver.engine.step()
+        told, report = self._driver.step()
         if report is not None:
             self.metrics.on_step(report)
-        return said
+        return told
 
 
 def pass_of(sides: dict[str, Iterator[None]]) -> dict[str, float]:
@@ -145,19 +146,20 @@ def measure(llm: LLM, count: int, rounds: int, folder: Path) -> dict[str, Any]:
                 )
 
         model = llm.engine.runner.model
-        sides = {
-            "bare": Side(model, counts=False),
-            "counted": Side(model, counts=True),
-            "traced": Side(model, counts=True, keep=keep),
-        }
+        servers, said = [Server(model) for _ in WAYS], dict[str, list[list[int]]]()
         for number in range(rounds + 1):
-            taken = pass_of({name: side.serving(count) for name, side in sides.items()})
-            if not sides["bare"].said == sides["counted"].said == sides["traced"].said:
-                raise SystemExit(f"batch {count}: counting changes the tokens: not timed")
+            taken = dict.fromkeys(WAYS, 0.0)
+            for turn in range(len(WAYS)):
+                pairs = zip(WAYS, servers[turn:] + servers[:turn], strict=True)
+                passed = pass_of({way: server.serving(count, way, said, keep) for way, server in pairs})
+                for way, seconds in passed.items():
+                    taken[way] += seconds / len(WAYS)
+                if not said["bare"] == said["counted"] == said["traced"]:
+                    raise SystemExit(f"batch {count}: counting changes the tokens: not timed")
             found += [taken] * (number > 0)  # the first one warms up
     row = {
         "figure": f"serving {NEW} tokens after {PROMPT}, batch {count}",
-        "milliseconds_a_step": {name: 1000 * statistics.median(taken[name] for taken in found) / NEW for name in sides},
+        "milliseconds_a_step": {name: 1000 * statistics.median(taken[name] for taken in found) / NEW for name in WAYS},
         "cost_of_counting": spread([taken["counted"] / taken["bare"] - 1 for taken in found]),
         "cost_of_tracing_all": spread([taken["traced"] / taken["bare"] - 1 for taken in found]),
     }
@@ -167,7 +169,7 @@ def measure(llm: LLM, count: int, rounds: int, folder: Path) -> dict[str, Any]:
 
 
 def scrape(layers: int, experts: int, service: Service) -> float:
-    """Seconds that one rendering of /metrics takes, the median of 50, with so many layers and experts."""
+    """Seconds of the processor that one rendering of /metrics takes, the median of 50, with so many layers and experts."""
     metrics = Metrics(RoutingStats())
     counts = torch.randint(0, 99, (layers, experts)).numpy()
     metrics.on_step(
@@ -179,15 +181,15 @@ def scrape(layers: int, experts: int, service: Service) -> float:
     exposition = Exposition(service, metrics, model_name="m")
     taken = []
     for _ in range(50):
-        began = time.perf_counter()
+        began = time.process_time()
         exposition.render()
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     return statistics.median(taken)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--output", type=Path, help="the file to write; by default standard output")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,6 +1,8 @@
 """Names are vLLM's where vLLM has them, and no two metrics are called alike."""
 
+import importlib.util
 import re
+from pathlib import Path
 
 from octavo.server.metric_names import METRICS, one_two_five
 
@@ -33,3 +35,15 @@ def test_vllm_s_bounds_are_all_there() -> None:
 def test_bounds_for_tokens_stop_where_they_should() -> None:
     assert one_two_five(100) == (1, 2, 5, 10, 20, 50, 100)
     assert one_two_five(300) == (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+def test_the_page_of_metrics_is_what_its_writer_writes() -> None:
+    path = Path(__file__).parent.parent.parent / "docs" / "metrics_page.py"
+    spec = importlib.util.spec_from_file_location("metrics_page", path)
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    written = writer.PAGE.read_text(encoding="utf-8")
+    assert written == writer.page(), "run python docs/metrics_page.py"
+    assert {name for name in re.findall(r"^\| `(\w+)`", written, re.MULTILINE)} == {metric.shown for metric in METRICS}
