@@ -17,10 +17,10 @@ import torch
 
 from benchmarks.promises.served import Served
 from octavo import LLM, SamplingParams
-from octavo.cli.serving import OneLine
 from octavo.errors import OctavoError
 from octavo.server import keys
 from octavo.server.front import Front
+from octavo.server.logs import OneLine
 from octavo.server.settings import DoorSettings, ServerSettings
 from octavo.tokenizer.template import ChatTemplate
 from tests.server.conftest import model_of
