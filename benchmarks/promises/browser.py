@@ -16,7 +16,7 @@ from benchmarks.promises.promise import Promise, count
 from benchmarks.promises.served import serving
 from tests.analysis.report.hostile import hostile_strings
 from tests.browsing import CHROMIUM, WEB, lacking
-from tests.pretended_server import StandIn, recorded
+from tests.pretended_server import StandIn, invented, recorded
 
 ON_THE_SERVER = ("tests/chat/chat.test.mjs", "tests/chat/access.test.mjs")
 ON_THE_STAND_IN = ("tests/chat/faults.test.mjs",)
@@ -41,7 +41,7 @@ def browser(scale: float, seed: int) -> Promise:
 def hostile_page(scale: float, seed: int) -> Promise:
     """Strings that were written to break a page are shown as text; none runs, and no request leaves the origin."""
     strings = random.Random(seed).sample(known := hostile_strings(), count(len(known), scale))
-    with StandIn([], hostile=strings) as standing:
+    with StandIn([invented(strings[:2])], hostile=strings) as standing:
         told = play(HOSTILE, standing.url, OCTAVO_HOSTILE=str(len(strings)))
     counted = json.loads(found[1]) if (found := re.search(r"^# hostile (\{.*\})$", told, re.MULTILINE)) else {}
     failed = sum(counted.values()) if counted else len(strings)
