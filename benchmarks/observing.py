@@ -169,7 +169,7 @@ def measure(llm: LLM, count: int, rounds: int, folder: Path) -> dict[str, Any]:
 
 
 def scrape(layers: int, experts: int, service: Service) -> float:
-    """Seconds of the processor that one rendering of /metrics takes, the median of 50, with so many layers and experts."""
+    """Seconds of the processor that rendering /metrics takes, the median of 50, with so many layers and experts."""
     metrics = Metrics(RoutingStats())
     counts = torch.randint(0, 99, (layers, experts)).numpy()
     metrics.on_step(

@@ -98,7 +98,7 @@ def cost(found: dict[str, Any]) -> list[str]:
         "",
         "Processor time beside the bare engine's, all three ways by turns in one process; the median of",
         f"{found['rounds']} rounds on a busy machine, with its interval of 95 %. The aim for counting is",
-        f"{found['limit']:.0%}, which a lone sequence of so small a model misses: its step takes a few milliseconds, and",
+        f"{found['limit']:.0%}, which a lone sequence of so small a model misses: its step takes milliseconds, and",
         f"the same work is a smaller share of a longer one. A scrape takes {scrapes['octavo-mini']:.1f} ms, with the",
         f"layers of Mixtral-8x7B {scrapes['mixtral-8x7b']:.1f} ms.",
         f"*{found['device']}, {found['cores']} cores; Python {found['python']}, torch {found['torch']};",
