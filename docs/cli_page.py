@@ -10,7 +10,8 @@ WRITING = ("demo", "generate", "chat", "serve", "run-batch", "score", "inspect",
 SEEING = ("trace", "stats", "sql", "report", "figure", "import")
 COMMANDS = (*WRITING, *SEEING)
 # Commands of a group, as they are typed.
-GROUPED = ("bench serve",)
+BENCHES = ("serve", "decode", "prefill", "throughput", "layer", "telemetry", "startup")
+GROUPED = tuple(f"bench {name}" for name in BENCHES)
 OPENING = """\
 # The command line
 

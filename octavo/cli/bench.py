@@ -1,4 +1,4 @@
-"""``octavo bench serve``: how much a server takes, and how long its callers wait, rate after rate."""
+"""``octavo bench``: the engine's commands, and ``serve``: how much a server takes, and how long its callers wait."""
 
 import functools
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
+from octavo.cli import engine_bench
 from octavo.cli.exits import guarded
 from octavo.cli.flags import SWITCH, Json, NoColor, expand
 
@@ -96,14 +97,16 @@ def serve(
 
 app = typer.Typer(
     name="bench",
-    help="Measures a server as its callers see it.",
+    help="Measures the engine beside its device's limits, and a server as its callers see it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(expand(guarded(serve)))
+for _command in engine_bench.COMMANDS:
+    app.command(_command.__name__)(expand(guarded(_command)))
 
 
 @app.callback()
 def bench() -> None:
-    """Measures a server as its callers see it."""
+    """Measures the engine beside its device's limits, and a server as its callers see it."""

@@ -1,0 +1,202 @@
+"""Runs: from what is asked to figures; everything is checked first, and what is not right is not timed."""
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from octavo.bench.check import Checker
+from octavo.bench.device_rates import measure_rates
+from octavo.bench.driving import decode_limits
+from octavo.bench.figures import Figure, Phase, origin, spread_of
+from octavo.bench.measures import (
+    MOST_LOOKED_AT,
+    WARM_STEPS,
+    Task,
+    Tell,
+    Timed,
+    measure_decode,
+    measure_layer,
+    measure_prefill,
+    measure_throughput,
+    turns_of,
+)
+from octavo.bench.roofline import Rates, Widths, step_cost
+from octavo.bench.startup import measure_startup
+from octavo.bench.subject import Subject, make_model, widths_of
+from octavo.bench.telemetry import measure_telemetry
+from octavo.errors import OctavoError, RequestError
+from octavo.model import Transformer
+
+Measure = Callable[[Transformer, Widths, Rates, Task, Tell], Timed]
+MEASURES: dict[Phase, Measure] = {
+    "decode": measure_decode,
+    "prefill": measure_prefill,
+    "throughput": measure_throughput,
+    "layer": measure_layer,
+}
+# Rows that a check reads at the most; a dtype's errors show in far fewer.
+MOST_CHECKED = 2048
+SMALL_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A subject that was checked and is in memory, beside what its device was measured to do."""
+
+    subject: Subject
+    model: Transformer
+    widths: Widths
+    rates: Rates
+    checks: tuple[str, ...]
+
+
+def check_tasks(subject: Subject, phase: Phase, tasks: Sequence[Task]) -> tuple[str, ...]:
+    """What the check of each task found; raises RequestError for an impossible one, OctavoError for a red one."""
+    for task in tasks:
+        _check_length(subject, phase, task)
+    checker = Checker(subject)
+    verdicts = []
+    for task in tasks:
+        for batch in batches_of(phase, task):
+            found = checker.check(**batch)
+            if not found.green:
+                raise OctavoError(
+                    f"{phase} at batch {task.batch}, context {task.context} is not timed, since its logits are wrong: "
+                    f"{found.text}: please report it"
+                )
+        verdicts.append(found.text)
+    return tuple(verdicts)
+
+
+def batches_of(phase: Phase, task: Task) -> list[dict[str, int]]:
+    """The batches, as Checker.check takes them, by which a task is checked: the sizes that it will run at."""
+    decoding = {"size": task.batch, "start": max(0, task.context - 1), "new": 1}
+    new = min(task.context, MOST_CHECKED)
+    reading = {"size": max(1, min(task.batch, MOST_CHECKED // max(1, new))), "start": 0, "new": new}
+    match phase:
+        case "decode":
+            return [decoding]
+        case "layer" if task.batch <= SMALL_BATCH:
+            return [{"size": task.batch, "start": 15, "new": 1}]
+        case "layer":
+            return [{"size": 1, "start": 0, "new": min(task.batch, MOST_CHECKED)}]
+        case "throughput":
+            return [{**decoding, "size": min(task.batch, SMALL_BATCH)}, reading]
+        case _:
+            return [reading]
+
+
+def _check_length(subject: Subject, phase: Phase, task: Task) -> None:
+    longest = {
+        "decode": task.context + (task.steps + WARM_STEPS + min(task.steps, MOST_LOOKED_AT)) // 2 + 2,
+        "throughput": task.context + task.context // 2 + task.steps,
+        "prefill": task.context + 1,
+    }.get(phase, 0)
+    most = subject.config.context_length
+    if longest > most:
+        raise RequestError(
+            f"context {task.context} with {task.steps} steps comes to {longest} positions, but {subject.name} has "
+            f"{most}: lower --context or --steps"
+        )
+
+
+def prepare(subject: Subject, phase: Phase, tasks: Sequence[Task]) -> Run:
+    """Checks, measures the device, and makes the model; raises what these raise."""
+    if phase == "layer":
+        if not subject.config.is_sparse:
+            raise RequestError(f"{subject.name} is dense and has no layer of experts: name a sparse shape")
+        turns = turns_of(subject.config, subject.dtype.itemsize)
+        # A layer's figure needs no others than those that take turns, and those of a shape, whatever its weights are.
+        subject = replace(
+            subject,
+            config=replace(subject.config, num_layers=turns),
+            plea=replace(subject.plea, random_weights=True),
+        )
+    checks = check_tasks(subject, phase, tasks)
+    if subject.device.type == "cuda":
+        torch.cuda.empty_cache()
+    rates = measure_rates(subject.device, subject.dtype)
+    if subject.device.type == "cuda":
+        torch.cuda.empty_cache()
+    limits = max(
+        (decode_limits(subject.config, batch=t.batch, context=t.context, steps=t.steps) for t in tasks),
+        key=lambda each: each.num_pages or 0,
+    )
+    model = make_model(subject, replace(limits, num_pages=2) if phase == "layer" else limits)
+    return Run(subject=subject, model=model, widths=widths_of(model, subject), rates=rates, checks=checks)
+
+
+def figures_of(run: Run, phase: Phase, tasks: Sequence[Task], tell: Tell) -> Iterator[Figure]:
+    """Measures every task; ``tell`` hears the number of steps done of each."""
+    for task, check in zip(tasks, run.checks, strict=True):
+        asked = task if run.subject.config.is_sparse else replace(task, telemetry="off")
+        timed = MEASURES[phase](run.model, run.widths, run.rates, asked, tell)
+        # A layer by itself tells nobody anything, and has no context.
+        quiet: dict[str, Any] = {"context": 0, "telemetry": "off"} if phase == "layer" else {}
+        yield Figure(
+            **{**_common(run.subject, asked), **quiet},
+            phase=phase,
+            experts_touched=timed.touched,
+            tokens_per_second=timed.speed,
+            roofline=timed.roofline,
+            spread=spread_of(timed.seconds),
+            check=check,
+        )
+        _let_go(run.subject)
+
+
+def telemetry_figures(run: Run, tasks: Sequence[Task], tell: Tell) -> Iterator[Figure]:
+    """Two figures a task, with telemetry and without it, whose check says what it costs."""
+    for task, check in zip(tasks, run.checks, strict=True):
+        if not run.subject.config.is_sparse:
+            raise RequestError(f"{run.subject.name} is dense and has no routing to tell: name a sparse shape")
+        paired = measure_telemetry(run.model, task, tell)
+        chunks = [(task.context - 1, 1)] * task.batch
+        cost = step_cost(run.subject.config, run.widths, chunks, heads=task.batch, touched=paired.touched)
+        for telemetry, seconds in (("on", paired.with_it), ("off", paired.without)):
+            yield Figure(
+                **{**_common(run.subject, task), "telemetry": telemetry},
+                phase="decode",
+                experts_touched=paired.touched,
+                tokens_per_second=task.batch / statistics.median(seconds),
+                roofline=task.batch / cost.seconds(run.rates),
+                spread=spread_of(seconds),
+                check=f"{check}; {paired.text}",
+            )
+        _let_go(run.subject)
+
+
+def startup_figures(subject: Subject, repeats: int, tell: Tell) -> Iterator[Figure]:
+    """Two figures, of a cold cache of kernels and of a warm one: their speed is one token a start-up."""
+    started = measure_startup(subject.plea, repeats, tell)
+    task = Task(batch=1, context=0, steps=repeats, telemetry="on" if subject.config.is_sparse else "off")
+    for which, seconds in (("cold", started.cold), ("warm", started.warm)):
+        yield Figure(
+            **_common(subject, task),
+            phase="startup",
+            experts_touched=None,
+            tokens_per_second=1 / statistics.median(seconds),
+            roofline=None,
+            spread=spread_of(seconds),
+            check=f"green: {which} kernel cache; every start gave token {started.token}",
+        )
+
+
+def _common(subject: Subject, task: Task) -> dict[str, Any]:
+    return {
+        "shape": subject.name,
+        "weights": subject.weights,
+        "batch": task.batch,
+        "context": task.context,
+        "telemetry": task.telemetry,
+        **origin(subject.device),
+    }
+
+
+def _let_go(subject: Subject) -> None:
+    """Gives the last engine's cache back before the next one's is made."""
+    if subject.device.type == "cuda":
+        torch.cuda.empty_cache()
