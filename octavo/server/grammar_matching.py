@@ -27,6 +27,7 @@ LIMITS = llguidance.LLParserLimits(
 # Between the parts of a JSON text. Without a bound a small model writes blanks for ever.
 WHITE_SPACE = "[ \\n]{0,16}"
 LONGEST_REASON = 200
+TOKENS_TRIED = 4
 # A sign that no text has, before the name of a token that is none.
 SPECIAL = b"\xff"
 
@@ -90,13 +91,11 @@ class Matchers:
         """The grammar at its beginning; raises RequestError, in one line, for one that cannot be used."""
         try:
             matcher = llguidance.LLMatcher(self._tokens, _source(spec), limits=LIMITS, log_level=0)
-            if not matcher.is_error():
-                # The first mask builds what most of the others need, and finds what only a mask finds.
-                matcher.compute_bitmask()
+            tried = _tried(matcher)
         except (ValueError, RecursionError) as error:
             raise _refused(spec, str(error)) from None
-        if matcher.is_error():
-            raise _refused(spec, matcher.get_error())
+        if tried.is_error():
+            raise _refused(spec, tried.get_error())
         return Grammar(matcher, self._pieces)
 
     def _encode(self, text: bytes) -> list[int]:
@@ -153,6 +152,18 @@ class Grammar:
     def _check(self) -> None:
         if self._matcher.is_error():
             raise OctavoError(f"the grammar cannot be followed: {_in_one_line(self._matcher.get_error())}")
+
+
+def _tried(matcher: llguidance.LLMatcher) -> llguidance.LLMatcher:
+    """A copy after a few tokens: much that is too large to follow shows only when it is followed."""
+    tried = matcher.deep_copy()
+    for _ in range(TOKENS_TRIED):
+        words = b"" if tried.is_error() else tried.compute_bitmask()
+        allowed = np.flatnonzero(np.unpackbits(np.frombuffer(words, np.uint8), bitorder="little"))
+        if tried.is_error() or tried.is_stopped() or not len(allowed):
+            break
+        tried.consume_token(int(allowed[0]))
+    return tried
 
 
 def _source(spec: GrammarSpec) -> str:

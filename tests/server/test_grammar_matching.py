@@ -129,6 +129,7 @@ BAD = [
     ({"$ref": "#"}, "no text fits it"),
     ({"$ref": "http://example.com/x"}, "does not fetch resources"),
     ({"not": {"type": "string"}}, "Unimplemented keys"),
+    ({"properties": {f"p{place}": {"type": "string"} for place in range(1500)}, "type": "object"}, "max is 2000"),
 ]
 
 
