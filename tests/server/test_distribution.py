@@ -2,7 +2,7 @@
 
 import pytest
 
-from octavo.server.distribution import Distribution
+from octavo.server.distribution import Distribution, one_two_five
 
 
 def test_a_bound_itself_belongs_to_its_bucket() -> None:
@@ -22,3 +22,8 @@ def test_a_value_may_count_several_times() -> None:
 
 def test_without_values_all_buckets_are_empty() -> None:
     assert Distribution((1.0,)).buckets() == [("1.0", 0.0), ("+Inf", 0.0)]
+
+
+def test_bounds_for_tokens_stop_where_they_should() -> None:
+    assert one_two_five(100) == (1, 2, 5, 10, 20, 50, 100)
+    assert one_two_five(300) == (1, 2, 5, 10, 20, 50, 100, 200)

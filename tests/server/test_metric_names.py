@@ -4,7 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from octavo.server.metric_names import METRICS, one_two_five
+from octavo.server.metric_names import METRICS
 
 
 def test_names_are_prometheus_names_and_each_stands_once() -> None:
@@ -30,11 +30,6 @@ def test_vllm_s_bounds_are_all_there() -> None:
     }
     ours = {metric.name: set(metric.bounds) for metric in METRICS}
     assert {name for name, bounds in theirs.items() if not set(bounds) <= ours[name]} == set()
-
-
-def test_bounds_for_tokens_stop_where_they_should() -> None:
-    assert one_two_five(100) == (1, 2, 5, 10, 20, 50, 100)
-    assert one_two_five(300) == (1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def test_the_page_of_metrics_is_what_its_writer_writes() -> None:
