@@ -38,6 +38,11 @@ def measure_rates(device: torch.device, dtype: torch.dtype, *, elements: int | N
     return Rates(read=max(read, copy / 2), copy=copy, matrix=2 * rows * inner * columns / multiplied)
 
 
+def best_of(one: Rates, other: Rates) -> Rates:
+    """The larger of each: what a device did once it can do, and what shares it only takes away."""
+    return Rates(read=max(one.read, other.read), copy=max(one.copy, other.copy), matrix=max(one.matrix, other.matrix))
+
+
 def median_seconds(call: Callable[[], object], device: torch.device, *, repeats: int = REPEATS) -> float:
     """Median seconds of a call, after two that are not measured."""
     return statistics.median(seconds(call, device, repeats=repeats))

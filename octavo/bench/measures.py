@@ -11,7 +11,7 @@ import torch
 
 from octavo.bench import device_rates
 from octavo.bench.driving import USUAL, Drive, Looking, Telemetry, decode_limits, first_length, start_decoding
-from octavo.bench.roofline import Rates, Widths, layer_cost, step_cost
+from octavo.bench.roofline import Cost, Rates, Widths, layer_cost, step_cost
 from octavo.config import ModelConfig
 from octavo.engine.config import EngineConfig
 from octavo.model import Transformer
@@ -26,11 +26,11 @@ Tell = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """Seconds of each repeat of something that brings forth ``tokens``, and the least that the device takes for it."""
+    """Seconds of each repeat of something that brings forth ``tokens``, and what its steps cost at the least."""
 
     seconds: tuple[float, ...]
     tokens: float
-    least: float
+    costs: tuple[Cost, ...]
     touched: float | None
 
     @property
@@ -38,10 +38,9 @@ class Timed:
         """Tokens a second, by the median."""
         return self.tokens / statistics.median(self.seconds)
 
-    @property
-    def roofline(self) -> float:
-        """Tokens a second at the most."""
-        return self.tokens / self.least
+    def roofline(self, rates: Rates) -> float:
+        """Tokens a second at the most, on a device of these rates."""
+        return self.tokens / sum(cost.seconds(rates) for cost in self.costs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ class Task:
     max_num_batched_tokens: int = USUAL.max_num_batched_tokens
 
 
-def measure_decode(model: Transformer, widths: Widths, rates: Rates, task: Task, tell: Tell) -> Timed:
+def measure_decode(model: Transformer, widths: Widths, task: Task, tell: Tell) -> Timed:
     """Times whole steps of the engine, each of them one token of every sequence.
 
     The sequences are ``context`` long in the middle of the timed steps. What routing is kept is laid out at the end,
@@ -83,12 +82,12 @@ def measure_decode(model: Transformer, widths: Widths, rates: Rates, task: Task,
     return Timed(
         seconds=tuple(each + kept for each in found),
         tokens=task.batch,
-        least=cost.seconds(rates),
+        costs=(cost,),
         touched=drive.looking.touched,
     )
 
 
-def measure_prefill(model: Transformer, widths: Widths, rates: Rates, task: Task, tell: Tell) -> Timed:
+def measure_prefill(model: Transformer, widths: Widths, task: Task, tell: Tell) -> Timed:
     """Times the reading of prompts that were never seen before, to the first token of the last of them."""
     config = model.config
     pages = -(-task.context // USUAL.page_size) + 1
@@ -115,17 +114,15 @@ def measure_prefill(model: Transformer, widths: Widths, rates: Rates, task: Task
     return Timed(
         seconds=tuple(found),
         tokens=task.batch * task.context,
-        least=cost.seconds(rates),
+        costs=(cost,),
         touched=drive.looking.touched,
     )
 
 
-def measure_throughput(
-    model: Transformer, widths: Widths, rates: Rates, task: Task, tell: Tell, *, repeats: int = 3
-) -> Timed:
+def measure_throughput(model: Transformer, widths: Widths, task: Task, tell: Tell, *, repeats: int = 3) -> Timed:
     """Times a pile of requests at once: prompts of half to one and a half ``context``, ``steps`` tokens each.
 
-    The tokens are those that were generated; the least is the sum over all steps, each with what it touched.
+    The tokens are those that were generated; every step costs what it touched.
     """
     config = model.config
     longest = task.context + task.context // 2 + task.steps
@@ -155,17 +152,16 @@ def measure_throughput(
     return Timed(
         seconds=tuple(found),
         tokens=task.batch * task.steps,
-        least=_least(config, widths, rates, drive.looking),
+        costs=_costs(config, widths, drive.looking),
         touched=drive.looking.touched,
     )
 
 
-def _least(config: ModelConfig, widths: Widths, rates: Rates, looking: Looking) -> float:
-    """The least seconds of every step seen, one after the other."""
-    costs = (
+def _costs(config: ModelConfig, widths: Widths, looking: Looking) -> tuple[Cost, ...]:
+    """What each step seen costs at the least."""
+    return tuple(
         step_cost(config, widths, chunks, heads=heads, touched=touched) for chunks, heads, touched in looking.steps
     )
-    return sum(cost.seconds(rates) for cost in costs)
 
 
 def _to_the_end(drive: Drive) -> float:
@@ -184,7 +180,7 @@ def turns_of(config: ModelConfig, width: int) -> int:
 
 
 @torch.inference_mode()
-def measure_layer(model: Transformer, widths: Widths, rates: Rates, task: Task, tell: Tell) -> Timed:
+def measure_layer(model: Transformer, widths: Widths, task: Task, tell: Tell) -> Timed:
     """Times one layer of experts with its norm and router, on ``batch`` random tokens; several layers take turns."""
     config, weight = model.config, model.norm.weight
     generator = torch.Generator(weight.device).manual_seed(task.seed)
@@ -205,7 +201,7 @@ def measure_layer(model: Transformer, widths: Widths, rates: Rates, task: Task, 
     return Timed(
         seconds=tuple(found),
         tokens=task.batch,
-        least=layer_cost(config, widths, task.batch, touched=mean).seconds(rates),
+        costs=(layer_cost(config, widths, task.batch, touched=mean),),
         touched=mean,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from octavo.bench.check import Checker
-from octavo.bench.device_rates import measure_rates
+from octavo.bench.device_rates import best_of, measure_rates
 from octavo.bench.driving import decode_limits
 from octavo.bench.figures import Figure, Phase, origin, spread_of
 from octavo.bench.measures import (
@@ -30,7 +30,7 @@ from octavo.bench.telemetry import measure_telemetry
 from octavo.errors import OctavoError, RequestError
 from octavo.model import Transformer
 
-Measure = Callable[[Transformer, Widths, Rates, Task, Tell], Timed]
+Measure = Callable[[Transformer, Widths, Task, Tell], Timed]
 MEASURES: dict[Phase, Measure] = {
     "decode": measure_decode,
     "prefill": measure_prefill,
@@ -129,44 +129,62 @@ def prepare(subject: Subject, phase: Phase, tasks: Sequence[Task]) -> Run:
     return Run(subject=subject, model=model, widths=widths_of(model, subject), rates=rates, checks=checks)
 
 
-def figures_of(run: Run, phase: Phase, tasks: Sequence[Task], tell: Tell) -> Iterator[Figure]:
-    """Measures every task; ``tell`` hears the number of steps done of each."""
-    for task, check in zip(tasks, run.checks, strict=True):
-        asked = task if run.subject.config.is_sparse else replace(task, telemetry="off")
-        timed = MEASURES[phase](run.model, run.widths, run.rates, asked, tell)
-        # A layer by itself tells nobody anything, and has no context.
-        quiet: dict[str, Any] = {"context": 0, "telemetry": "off"} if phase == "layer" else {}
-        yield Figure(
-            **{**_common(run.subject, asked), **quiet},
+def figures_of(run: Run, phase: Phase, tasks: Sequence[Task], tell: Tell) -> tuple[list[Figure], Rates]:
+    """Measures every task; ``tell`` hears the number of steps done of each. Returns the device's rates as well."""
+    is_sparse = run.subject.config.is_sparse
+    asked = [task if is_sparse else replace(task, telemetry="off") for task in tasks]
+    found = []
+    for task in asked:
+        found.append(MEASURES[phase](run.model, run.widths, task, tell))
+        _let_go(run.subject)
+    rates = _rates_now(run)
+    # A layer by itself tells nobody anything, and has no context.
+    quiet: dict[str, Any] = {"context": 0, "telemetry": "off"} if phase == "layer" else {}
+    return [
+        Figure(
+            **{**_facts(run.subject, task), **quiet},
             phase=phase,
             experts_touched=timed.touched,
             tokens_per_second=timed.speed,
-            roofline=timed.roofline,
+            roofline=timed.roofline(rates),
             spread=spread_of(timed.seconds),
             check=check,
         )
+        for task, check, timed in zip(asked, run.checks, found, strict=True)
+    ], rates
+
+
+def telemetry_figures(run: Run, tasks: Sequence[Task], tell: Tell) -> tuple[list[Figure], Rates]:
+    """Two figures a task, with telemetry and without it, whose check says what it costs; and the device's rates."""
+    if not run.subject.config.is_sparse:
+        raise RequestError(f"{run.subject.name} is dense and has no routing to tell: name a sparse shape")
+    found = []
+    for task in tasks:
+        found.append(measure_telemetry(run.model, task, tell))
         _let_go(run.subject)
-
-
-def telemetry_figures(run: Run, tasks: Sequence[Task], tell: Tell) -> Iterator[Figure]:
-    """Two figures a task, with telemetry and without it, whose check says what it costs."""
-    for task, check in zip(tasks, run.checks, strict=True):
-        if not run.subject.config.is_sparse:
-            raise RequestError(f"{run.subject.name} is dense and has no routing to tell: name a sparse shape")
-        paired = measure_telemetry(run.model, task, tell)
+    rates = _rates_now(run)
+    figures = []
+    for task, check, paired in zip(tasks, run.checks, found, strict=True):
         chunks = [(task.context - 1, 1)] * task.batch
         cost = step_cost(run.subject.config, run.widths, chunks, heads=task.batch, touched=paired.touched)
         for telemetry, seconds in (("on", paired.with_it), ("off", paired.without)):
-            yield Figure(
-                **{**_common(run.subject, task), "telemetry": telemetry},
-                phase="decode",
-                experts_touched=paired.touched,
-                tokens_per_second=task.batch / statistics.median(seconds),
-                roofline=task.batch / cost.seconds(run.rates),
-                spread=spread_of(seconds),
-                check=f"{check}; {paired.text}",
+            figures.append(
+                Figure(
+                    **{**_facts(run.subject, task), "telemetry": telemetry},
+                    phase="decode",
+                    experts_touched=paired.touched,
+                    tokens_per_second=task.batch / statistics.median(seconds),
+                    roofline=task.batch / cost.seconds(rates),
+                    spread=spread_of(seconds),
+                    check=f"{check}; {paired.text}",
+                )
             )
-        _let_go(run.subject)
+    return figures, rates
+
+
+def _rates_now(run: Run) -> Rates:
+    """The best of what the device did before and does after: where it is shared, one moment may be a bad one."""
+    return best_of(run.rates, measure_rates(run.subject.device, run.subject.dtype))
 
 
 def startup_figures(subject: Subject, repeats: int, tell: Tell) -> Iterator[Figure]:
@@ -175,7 +193,7 @@ def startup_figures(subject: Subject, repeats: int, tell: Tell) -> Iterator[Figu
     task = Task(batch=1, context=0, steps=repeats, telemetry="on" if subject.config.is_sparse else "off")
     for which, seconds in (("cold", started.cold), ("warm", started.warm)):
         yield Figure(
-            **_common(subject, task),
+            **_facts(subject, task),
             phase="startup",
             experts_touched=None,
             tokens_per_second=1 / statistics.median(seconds),
@@ -185,7 +203,7 @@ def startup_figures(subject: Subject, repeats: int, tell: Tell) -> Iterator[Figu
         )
 
 
-def _common(subject: Subject, task: Task) -> dict[str, Any]:
+def _facts(subject: Subject, task: Task) -> dict[str, Any]:
     return {
         "shape": subject.name,
         "weights": subject.weights,

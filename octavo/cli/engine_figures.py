@@ -42,8 +42,8 @@ def measure(phase: Phase, flags: SubjectFlags, asked: Asked, result: ResultFlags
     tasks = tasks_of(asked, seed=flags.seed)
     run = _prepare(flags, phase, tasks)
     with _telling(len(tasks) * (3 if phase == "throughput" else asked.steps)) as tell:
-        found = list(figures_of(run, phase, tasks, tell))
-    _tell_all(found, result, run.subject, run.rates)
+        found, rates = figures_of(run, phase, tasks, tell)
+    _tell_all(found, result, run.subject, rates)
 
 
 def measure_telemetry(flags: SubjectFlags, asked: Asked, result: ResultFlags) -> None:
@@ -51,8 +51,8 @@ def measure_telemetry(flags: SubjectFlags, asked: Asked, result: ResultFlags) ->
     tasks = tasks_of(asked, seed=flags.seed)
     run = _prepare(flags, "decode", [replace(task, steps=2 * task.steps) for task in tasks])
     with _telling(len(tasks) * asked.steps) as tell:
-        found = list(telemetry_figures(run, tasks, tell))
-    _tell_all(found, result, run.subject, run.rates)
+        found, rates = telemetry_figures(run, tasks, tell)
+    _tell_all(found, result, run.subject, rates)
 
 
 def measure_startup(flags: SubjectFlags, repeats: int, result: ResultFlags) -> None:

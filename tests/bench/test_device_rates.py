@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from octavo.bench.device_rates import measure_rates, median_seconds, seconds
+from octavo.bench.device_rates import best_of, measure_rates, median_seconds, seconds
+from octavo.bench.roofline import Rates
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -20,3 +21,8 @@ def test_calls_before_the_clock_are_not_counted(cpu: torch.device) -> None:
     assert len(seconds(lambda: calls.append(1), cpu, repeats=5)) == 5
     assert len(calls) == 7
     assert median_seconds(lambda: sum(range(10_000)), cpu) > 0
+
+
+def test_the_best_of_two_moments_counts() -> None:
+    one, other = Rates(read=1.0, copy=4.0, matrix=3.0), Rates(read=2.0, copy=3.0, matrix=3.0)
+    assert best_of(one, other) == Rates(read=2.0, copy=4.0, matrix=3.0)

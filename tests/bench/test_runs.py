@@ -24,7 +24,8 @@ def silent(done: int) -> None:
 @pytest.mark.parametrize("phase", ["decode", "prefill", "throughput", "layer"])
 def test_every_phase_gives_a_figure(subject: MakeSubject, phase) -> None:
     run = prepare(subject(), phase, [TASK])
-    (figure,) = figures_of(run, phase, [TASK], silent)
+    (figure,), rates = figures_of(run, phase, [TASK], silent)
+    assert rates.read >= run.rates.read
     assert isinstance(figure, Figure)
     assert (figure.phase, figure.batch, figure.weights) == (phase, 2, "fp32")
     assert (figure.context, figure.telemetry) == ((0, "off") if phase == "layer" else (40, "on"))
@@ -49,17 +50,17 @@ def test_a_context_past_the_models_is_refused(subject: MakeSubject) -> None:
 def test_a_dense_model_has_no_experts_to_touch(subject: MakeSubject, tiny) -> None:
     dense = subject(replace(tiny, num_experts=0, num_experts_per_tok=0))
     run = prepare(dense, "decode", [TASK])
-    (figure,) = figures_of(run, "decode", [TASK], silent)
+    (figure,), _ = figures_of(run, "decode", [TASK], silent)
     assert (figure.experts_touched, figure.telemetry) == (None, "off")
     with pytest.raises(RequestError, match="dense"):
         prepare(dense, "layer", [TASK])
     with pytest.raises(RequestError, match="dense"):
-        list(telemetry_figures(run, [TASK], silent))
+        telemetry_figures(run, [TASK], silent)
 
 
 def test_telemetry_gives_a_figure_with_it_and_one_without(subject: MakeSubject) -> None:
     run = prepare(subject(), "decode", [TASK])
-    on, off = telemetry_figures(run, [TASK], silent)
+    (on, off), _ = telemetry_figures(run, [TASK], silent)
     assert (on.telemetry, off.telemetry) == ("on", "off")
     assert on.check == off.check
     assert "on/off" in on.check
