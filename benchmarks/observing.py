@@ -37,12 +37,12 @@ from octavo.config import mixtral_8x7b
 from octavo.engine.config import EngineConfig
 from octavo.engine.request import Progress, Request
 from octavo.model import Transformer
-from octavo.server.driver import Driver
-from octavo.server.exposition import Exposition
-from octavo.server.metrics import Metrics, RequestWatch
-from octavo.server.recording import Gathering
-from octavo.server.routing_stats import RoutingStats
-from octavo.server.service import Service, ServiceLoad, StepReport
+from octavo.server.backend.driver import Driver
+from octavo.server.backend.service import Service, ServiceLoad, StepReport
+from octavo.server.telemetry.exposition import Exposition
+from octavo.server.telemetry.metrics import Metrics, RequestWatch
+from octavo.server.telemetry.recording import Gathering
+from octavo.server.telemetry.routing_stats import RoutingStats
 
 PROMPT, NEW = 16, 64
 BATCHES = (1, 16)

@@ -28,7 +28,7 @@ from octavo.engine.config import EngineConfig
 from octavo.engine.engine import Engine
 from octavo.engine.params import SamplingParams
 from octavo.engine.request import Request
-from octavo.server.loading import load
+from octavo.server.backend.loading import load
 from octavo.server.settings import LoadFormat, ModelSettings
 
 RESULT = Path(__file__).parent / "results" / "serving.json"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from octavo.server.metric_names import METRICS, Metric
+from octavo.server.telemetry.metric_names import METRICS, Metric
 
 PAGE = Path(__file__).parent / "metrics.md"
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "observing.json"

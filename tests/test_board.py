@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from benchmarks.promises.board import board_queries, find_prometheus, unanswered
-from octavo.server.metric_names import METRICS
+from octavo.server.telemetry.metric_names import METRICS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 # What a name of a query may have behind it.

@@ -58,7 +58,7 @@ def engine_of(served: Served) -> int | None:
     """The engine's process, while there is one."""
     for pid in family(served.child.pid):
         with contextlib.suppress(OSError):
-            if "octavo.server.engine_main" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8"):
+            if "octavo.server.backend.engine_main" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8"):
                 return pid
     return None
 

@@ -37,9 +37,9 @@ def inside(
             raise ConfigError(
                 f"{error.name} is not installed: pip install 'octavo[serve]', or ask a server with --url"
             ) from None
-        from octavo.server.front import make_front
-        from octavo.server.loading import find, find_own_tokenizer
-        from octavo.server.spawned import ProcessService
+        from octavo.server.backend.loading import find, find_own_tokenizer
+        from octavo.server.backend.spawned import ProcessService
+        from octavo.server.routes.front import make_front
 
         service = ProcessService(settings.model, settings.engine)
         try:

@@ -15,12 +15,12 @@ from octavo.errors import ConfigError
 
 try:
     from octavo.server.app import build_app
-    from octavo.server.door import open_door
+    from octavo.server.backend.service import EngineDead
+    from octavo.server.edge.door import open_door
     from octavo.server.limits import Limits
     from octavo.server.logs import log_to_stderr
     from octavo.server.running import Announced
     from octavo.server.running import run as run_server
-    from octavo.server.service import EngineDead
     from octavo.server.settings import DoorSettings, ModelSettings, ServerSettings, TraceSettings
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("octavo"):

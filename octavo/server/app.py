@@ -18,23 +18,23 @@ from starlette.types import Scope
 
 import octavo
 from octavo.errors import OctavoError
-from octavo.server.answering import Serving
-from octavo.server.chat import chat_routes
-from octavo.server.completions import completion_routes
-from octavo.server.describing import describe
-from octavo.server.errors import Shield, fault_of, http_fault, validation_fault
-from octavo.server.front import Front
-from octavo.server.guards import guarded
-from octavo.server.keys import Gate, Keys, owner_of
+from octavo.server.backend.service import Service
+from octavo.server.edge.guards import guarded
+from octavo.server.edge.overload import Places, address_of
 from octavo.server.limits import Limits
-from octavo.server.models import model_routes
-from octavo.server.observing import Observation, observation_routes, open_observation
-from octavo.server.overload import Places, address_of
-from octavo.server.rejections import CountRejections
-from octavo.server.service import Service
+from octavo.server.routes.answering import Serving
+from octavo.server.routes.chat import chat_routes
+from octavo.server.routes.completions import completion_routes
+from octavo.server.routes.describing import describe
+from octavo.server.routes.errors import Shield, fault_of, http_fault, validation_fault
+from octavo.server.routes.front import Front
+from octavo.server.routes.keys import Gate, Keys, owner_of
+from octavo.server.routes.models import model_routes
+from octavo.server.routes.observing import Observation, observation_routes, open_observation
+from octavo.server.routes.site import site_routes
+from octavo.server.routes.tokens import token_routes
 from octavo.server.settings import ServerSettings
-from octavo.server.site import site_routes
-from octavo.server.tokens import token_routes
+from octavo.server.telemetry.rejections import CountRejections
 
 JSON_PATHS = frozenset({"/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize"})
 COSTLY_PATHS = frozenset({"/v1/completions", "/v1/chat/completions"})

@@ -19,14 +19,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from octavo.errors import ConfigError
-from octavo.server.descriptors import allow_descriptors
-from octavo.server.door import address_of, close_door
-from octavo.server.front import Front, make_front
-from octavo.server.loading import Found, find, find_own_tokenizer
-from octavo.server.protocol import protocol_with
-from octavo.server.service import Service
+from octavo.server.backend.loading import Found, find, find_own_tokenizer
+from octavo.server.backend.service import Service
+from octavo.server.backend.supervisor import Supervisor
+from octavo.server.edge.descriptors import allow_descriptors
+from octavo.server.edge.door import address_of, close_door
+from octavo.server.edge.protocol import protocol_with
+from octavo.server.routes.front import Front, make_front
 from octavo.server.settings import ServerSettings
-from octavo.server.supervisor import Supervisor
 
 LOG = logging.getLogger("octavo.server")
 # For answers to be written after the engine has ended, and connections to be closed.

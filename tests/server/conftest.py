@@ -6,7 +6,7 @@ import pytest
 
 from octavo import LLM
 from octavo.model import Transformer
-from octavo.server.front import Front, make_front
+from octavo.server.routes.front import Front, make_front
 from tests.engine.serving import tiny
 from tests.server.live import Live, live_server
 

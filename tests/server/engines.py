@@ -8,9 +8,9 @@ from pathlib import Path
 from octavo.checkpoint import save_model
 from octavo.engine.config import EngineConfig
 from octavo.model import Transformer
-from octavo.server.service import Service, Submission
+from octavo.server.backend.service import Service, Submission
+from octavo.server.backend.spawned import ProcessService
 from octavo.server.settings import ModelSettings
-from octavo.server.spawned import ProcessService
 
 
 def save_small(model: Transformer, folder: Path) -> Path:

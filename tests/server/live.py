@@ -16,8 +16,8 @@ from fastapi import FastAPI
 
 from octavo.model import Transformer
 from octavo.server.app import build_app
-from octavo.server.front import Front
-from octavo.server.service import Service
+from octavo.server.backend.service import Service
+from octavo.server.routes.front import Front
 from octavo.server.settings import ServerSettings
 from tests.server.pretended import pretended_service
 

@@ -15,10 +15,18 @@ from octavo.engine.config import EngineConfig
 from octavo.engine.request import Progress, Request
 from octavo.errors import RequestError
 from octavo.model import Transformer
-from octavo.server.desk import Desk
-from octavo.server.driver import Driver
-from octavo.server.grammar import GrammarSpec
-from octavo.server.service import EngineDead, ServiceFacts, ServiceLoad, State, StepObserver, StepReport, Submission
+from octavo.server.backend.desk import Desk
+from octavo.server.backend.driver import Driver
+from octavo.server.backend.grammar import GrammarSpec
+from octavo.server.backend.service import (
+    EngineDead,
+    ServiceFacts,
+    ServiceLoad,
+    State,
+    StepObserver,
+    StepReport,
+    Submission,
+)
 
 
 class PretendedService:

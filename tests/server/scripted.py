@@ -8,8 +8,8 @@ from typing import Self
 from octavo.config import ModelConfig
 from octavo.engine.admission import check_request
 from octavo.engine.request import Progress, Request
-from octavo.server.grammar import GrammarSpec
-from octavo.server.service import ServiceFacts, ServiceLoad, State, StepObserver
+from octavo.server.backend.grammar import GrammarSpec
+from octavo.server.backend.service import ServiceFacts, ServiceLoad, State, StepObserver
 
 
 class ScriptedService:

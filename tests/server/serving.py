@@ -10,8 +10,8 @@ from typing import Any
 
 import uvicorn
 
+from octavo.server.edge.protocol import protocol_with
 from octavo.server.limits import Limits
-from octavo.server.protocol import protocol_with
 
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]

@@ -1,7 +1,7 @@
 """A service without an engine, for what only looks at one."""
 
 from octavo.engine.request import Request
-from octavo.server.service import ServiceFacts, ServiceLoad, State, StepObserver, Submission
+from octavo.server.backend.service import ServiceFacts, ServiceLoad, State, StepObserver, Submission
 from tests.engine.serving import tiny
 
 CONFIG = tiny().config

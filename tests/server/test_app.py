@@ -7,8 +7,8 @@ import pytest
 
 from octavo.model import Transformer
 from octavo.server.app import build_app, client_of, num_sequences
-from octavo.server.front import Front, make_front
 from octavo.server.limits import Limits
+from octavo.server.routes.front import Front, make_front
 from octavo.server.settings import ServerSettings
 from tests.server.live import Live, live_app, live_server
 from tests.server.scripted import ScriptedService, scripted_service

@@ -44,7 +44,7 @@ def engine_of(served: Served) -> int:
     (engine,) = [
         pid
         for pid in family(served.child.pid)
-        if "octavo.server.engine_main" in Path(f"/proc/{pid}/cmdline").read_text()
+        if "octavo.server.backend.engine_main" in Path(f"/proc/{pid}/cmdline").read_text()
     ]
     return engine
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import octavo
-from octavo.server.front import Front
+from octavo.server.routes.front import Front
 from octavo.server.settings import ServerSettings
 from tests.server.engines import engine_process
 from tests.server.live import Live, live_app

@@ -21,9 +21,9 @@ from benchmarks.promises.served import Served, family
 from octavo.checkpoint import save_model
 from octavo.errors import OctavoError
 from octavo.model import Transformer
-from octavo.server.link import MOST_BYTES, Deframer, LinkBroken
+from octavo.server.backend.link import MOST_BYTES, Deframer, LinkBroken
 from octavo.server.settings import DoorSettings
-from octavo.server.traffic import _make
+from octavo.server.telemetry.traffic import _make
 
 ROOT = Path(__file__).parent.parent.parent.parent
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

@@ -18,9 +18,9 @@ import torch
 from benchmarks.promises.served import Served
 from octavo import LLM, SamplingParams
 from octavo.errors import OctavoError
-from octavo.server import keys
-from octavo.server.front import Front
 from octavo.server.logs import OneLine
+from octavo.server.routes import keys
+from octavo.server.routes.front import Front
 from octavo.server.settings import DoorSettings, ServerSettings
 from octavo.tokenizer.template import ChatTemplate
 from tests.server.conftest import model_of
