@@ -1,5 +1,6 @@
 """/v1/completions through the stock client: what it says is what LLM says, whole and in a stream."""
 
+import itertools
 import re
 from typing import Any
 
@@ -108,10 +109,13 @@ def test_sglangs_name_for_routing_is_taken(mini_server: Live) -> None:
 
 def test_the_first_chunk_of_a_stream_has_the_routing_of_the_prompt_and_no_other(mini_server: Live) -> None:
     chunks = mini_server.chunks("/v1/completions", **ASK, routing=True)
-    assert [len(chunk.get("prompt_routed_experts", [])) for chunk in chunks] == [5] + [0] * 11
-    rows = [len(chunk["choices"][0]["routed_experts"]) for chunk in chunks]
+    assert [len(chunk.get("prompt_routed_experts", [])) for chunk in chunks] == [5] + [0] * (len(chunks) - 1)
+    tokens, rows = (
+        list(itertools.accumulate(len(chunk["choices"][0][name]) for chunk in chunks))
+        for name in ("token_ids", "routed_experts")
+    )
     # A row comes one step after its token, and the last chunk completes them.
-    assert rows == [0] + [1] * 10 + [2]
+    assert rows == [*(count - 1 for count in tokens[:-1]), 12]
 
 
 def test_logprobs_of_an_echoed_prompt_are_those_of_score(mini_server: Live, mini: LLM) -> None:
