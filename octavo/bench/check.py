@@ -20,8 +20,12 @@ from octavo.bench.subject import Subject
 from octavo.cache import KVCache
 from octavo.checkpoint.load import empty_model
 from octavo.config import ModelConfig
+from octavo.engine.capacity import room_of
+from octavo.engine.memory_plan import spelled
+from octavo.errors import OverCapacity
 from octavo.model import Output, Transformer
 from octavo.ops import REFERENCE, Ops
+from octavo.parameters import count
 
 LAYERS = 2
 PAGE = 16
@@ -71,11 +75,17 @@ def batch_of(size: int, start: int, new: int, device: torch.device, *, vocab_siz
 
 
 class Checker:
-    """The three models of a subject, for any number of batches."""
+    """The three models of a subject, for any number of batches; raises OverCapacity where there is no room for them."""
 
     def __init__(self, subject: Subject) -> None:
         self.config = replace(subject.config, num_layers=min(LAYERS, subject.config.num_layers))
         self._device = subject.device
+        needed = count(self.config).total * (2 * subject.dtype.itemsize + torch.float32.itemsize)
+        if needed > (free := room_of(subject.device).free):
+            raise OverCapacity(
+                f"the check's three models of {self.config.num_layers} layers take {spelled(needed)} of "
+                f"{spelled(free)} free on {subject.device}: take a smaller shape or a larger device"
+            )
         ours = self._empty(subject.dtype, subject.ops).init_weights(seed=subject.plea.seed, std=STD)
         theirs, exact = self._empty(subject.dtype, REFERENCE), self._empty(torch.float32, REFERENCE)
         theirs.load_state_dict(ours.state_dict())

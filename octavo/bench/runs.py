@@ -27,6 +27,7 @@ from octavo.bench.roofline import Rates, Widths, step_cost
 from octavo.bench.startup import measure_startup
 from octavo.bench.subject import Subject, make_model, widths_of
 from octavo.bench.telemetry import measure_telemetry
+from octavo.engine.capacity import plan_for
 from octavo.errors import OctavoError, RequestError
 from octavo.model import Transformer
 
@@ -54,9 +55,7 @@ class Run:
 
 
 def check_tasks(subject: Subject, phase: Phase, tasks: Sequence[Task]) -> tuple[str, ...]:
-    """What the check of each task found; raises RequestError for an impossible one, OctavoError for a red one."""
-    for task in tasks:
-        _check_length(subject, phase, task)
+    """What the check of each task found; raises OctavoError for a red one."""
     checker = Checker(subject)
     verdicts = []
     for task in tasks:
@@ -104,7 +103,10 @@ def _check_length(subject: Subject, phase: Phase, task: Task) -> None:
 
 
 def prepare(subject: Subject, phase: Phase, tasks: Sequence[Task]) -> Run:
-    """Checks, measures the device, and makes the model; raises what these raise."""
+    """Checks, measures the device, and makes the model.
+
+    Raises RequestError for an impossible task, OverCapacity where there is no room, OctavoError for a red check.
+    """
     if phase == "layer":
         if not subject.config.is_sparse:
             raise RequestError(f"{subject.name} is dense and has no layer of experts: name a sparse shape")
@@ -115,17 +117,21 @@ def prepare(subject: Subject, phase: Phase, tasks: Sequence[Task]) -> Run:
             config=replace(subject.config, num_layers=turns),
             plea=replace(subject.plea, random_weights=True),
         )
-    checks = check_tasks(subject, phase, tasks)
-    if subject.device.type == "cuda":
-        torch.cuda.empty_cache()
-    rates = measure_rates(subject.device, subject.dtype)
-    if subject.device.type == "cuda":
-        torch.cuda.empty_cache()
+    for task in tasks:
+        _check_length(subject, phase, task)
     limits = max(
         (decode_limits(subject.config, batch=t.batch, context=t.context, steps=t.steps) for t in tasks),
         key=lambda each: each.num_pages or 0,
     )
-    model = make_model(subject, replace(limits, num_pages=2) if phase == "layer" else limits)
+    if phase == "layer":
+        limits = replace(limits, num_pages=2)
+    # Before anything is made, the check's own models included.
+    plan_for(subject.config, limits, dtype=subject.dtype, device=subject.device).require_room()
+    checks = check_tasks(subject, phase, tasks)
+    _let_go(subject)
+    rates = measure_rates(subject.device, subject.dtype)
+    _let_go(subject)
+    model = make_model(subject, limits)
     return Run(subject=subject, model=model, widths=widths_of(model, subject), rates=rates, checks=checks)
 
 
@@ -215,6 +221,6 @@ def _facts(subject: Subject, task: Task) -> dict[str, Any]:
 
 
 def _let_go(subject: Subject) -> None:
-    """Gives the last engine's cache back before the next one's is made."""
+    """Gives what is not held any more back to the device, before the next large thing is made."""
     if subject.device.type == "cuda":
         torch.cuda.empty_cache()

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from octavo.bench import check
 from octavo.bench.check import Checker, batch_of, compare
+from octavo.engine.memory_plan import Room
+from octavo.errors import OverCapacity
 from octavo.model import Output
 from octavo.ops import REFERENCE
 from octavo.routing import route
@@ -88,3 +91,10 @@ def test_the_batch_is_as_the_engine_lays_it_out() -> None:
         for position in (20, 21, 22)
         for page in [pages[position // 16]]
     ]
+
+
+def test_models_that_have_no_room_are_not_made(subject: MakeSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(device="cpu", free=1000, total=1000, shared=True)
+    monkeypatch.setattr(check, "room_of", lambda device: room)
+    with pytest.raises(OverCapacity, match=r"three models of 2 layers take .* of 1 kB free on cpu"):
+        Checker(subject())

@@ -7,9 +7,10 @@ import pytest
 from octavo.bench import runs
 from octavo.bench.figures import Figure
 from octavo.bench.measures import Task
-from octavo.bench.runs import batches_of, check_tasks, figures_of, prepare, startup_figures, telemetry_figures
+from octavo.bench.runs import batches_of, figures_of, prepare, startup_figures, telemetry_figures
 from octavo.bench.startup import Started
-from octavo.errors import OctavoError, RequestError
+from octavo.config import mixtral_8x22b
+from octavo.errors import OctavoError, OverCapacity, RequestError
 from octavo.ops import REFERENCE
 from tests.bench.conftest import MakeSubject
 
@@ -42,9 +43,17 @@ def test_what_is_wrong_is_not_timed(subject: MakeSubject, monkeypatch: pytest.Mo
         prepare(broken, "decode", [TASK])
 
 
+def test_what_has_no_room_is_refused_before_even_the_check_is_made(
+    subject: MakeSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "Checker", lambda *_: pytest.fail("it was made all the same"))
+    with pytest.raises(OverCapacity, match="more memory than there is: weights 562 GB"):
+        prepare(subject(mixtral_8x22b()), "decode", [TASK])
+
+
 def test_a_context_past_the_models_is_refused(subject: MakeSubject) -> None:
     with pytest.raises(RequestError, match=r"context 511 with 4 steps comes to .* but mini has 512"):
-        check_tasks(subject(), "decode", [replace(TASK, context=511)])
+        prepare(subject(), "decode", [replace(TASK, context=511)])
 
 
 def test_a_dense_model_has_no_experts_to_touch(subject: MakeSubject, tiny) -> None:
