@@ -22,15 +22,15 @@ from collections.abc import Callable
 
 from octavo.api.opening import use_one_thread_if_small
 from octavo.engine.config import EngineConfig
-from octavo.engine.request import Request
+from octavo.engine.request import Progress, Request
 from octavo.errors import OctavoError, RequestError
 from octavo.server.backend.compiling import Compiler, Result
 from octavo.server.backend.driver import Driver
 from octavo.server.backend.grammar import GrammarSpec
 from octavo.server.backend.grammar_matching import Pieces
-from octavo.server.backend.link import BlockingLink, LinkBroken, Message
+from octavo.server.backend.link import BlockingLink, LinkBroken, Message, MessageTooLong
 from octavo.server.backend.loading import Loaded, load
-from octavo.server.backend.service import ServiceFacts
+from octavo.server.backend.service import ServiceFacts, StepReport
 from octavo.server.backend.wire import (
     facts_to_plain,
     grammar_of,
@@ -69,12 +69,26 @@ class Room:
             self._take_compiled()
             if self._driver.busy:
                 said, report = self._driver.step()
-                plain = None if report is None else report_to_plain(report)
-                self._link.send(["said", [progress_to_plain(progress) for progress in said], plain])
+                self._tell(said, report)
                 if report is None:
                     self._link.send(["load", load_to_plain(self._driver.load)])
             elif messages:
                 self._link.send(["load", load_to_plain(self._driver.load)])
+
+    def _tell(self, said: list[Progress], report: StepReport | None) -> None:
+        """Hands on what a step did, a request at a time where that is too much for one message."""
+        plain = [progress_to_plain(progress) for progress in said]
+        step = None if report is None else report_to_plain(report)
+        try:
+            self._link.send(["said", plain, step])
+        except MessageTooLong:
+            for progress, each in zip(said, plain, strict=True):
+                try:
+                    self._link.send(["said", [each], None])
+                except MessageTooLong as error:
+                    self._driver.abort(progress.request_id)
+                    self._link.send(["refused", progress.request_id, "OctavoError", f"too much came of it: {error}"])
+            self._link.send(["said", [], step])
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -117,6 +131,8 @@ class Room:
         """Does it, or says to the other side why not: whatever is wrong with one request is no other's concern."""
         try:
             act()
+        except LinkBroken:
+            raise
         except OctavoError as error:
             self._link.send(["refused", name, type(error).__name__, str(error)])
         except Exception as error:
@@ -203,7 +219,9 @@ def main(link_descriptor: int, lifeline: int) -> int:
         return FAILED
     try:
         room.run()
-    except LinkBroken:
+    except LinkBroken as error:
+        # Mostly the parent was ended first and nobody reads this; where it was not, this is why the engine did.
+        logging.getLogger("octavo.server").warning("the engine ends: %s", error)
         return ORPHANED
     return 0
 

@@ -29,11 +29,15 @@ class LinkBroken(OctavoError, ConnectionError):
     """The other side has gone, or sends what is no message."""
 
 
+class MessageTooLong(OctavoError, ValueError):
+    """A message that no frame holds; nothing of it was sent."""
+
+
 def framed(message: Message) -> bytes:
-    """The frame of a message; raises LinkBroken for one that no frame holds."""
+    """The frame of a message; raises MessageTooLong for one that none holds."""
     body: bytes = msgpack.packb(message)
     if len(body) > MOST_BYTES:
-        raise LinkBroken(f"a message is {len(body)} bytes long: want at most {MOST_BYTES}, so ask for less at once")
+        raise MessageTooLong(f"it is {len(body)} bytes long: want at most {MOST_BYTES}, so ask for less at once")
     return _LENGTH.pack(len(body)) + body
 
 
@@ -107,7 +111,10 @@ class BlockingLink:
             found += self._deframer.feed(received)
 
     def send(self, message: Message) -> None:
-        """Sends a message, waiting while the other side is slow; raises LinkBroken when it is gone."""
+        """Sends a message, waiting while the other side is slow.
+
+        Raises LinkBroken when it is gone, and MessageTooLong.
+        """
         rest = memoryview(framed(message))
         while rest:
             try:

@@ -11,10 +11,12 @@ from typing import BinaryIO
 
 import pytest
 
+from octavo.engine.config import EngineConfig
 from octavo.errors import CheckpointError
 from octavo.model import Transformer
-from octavo.server.backend.engine_main import FAILED, ORPHANED
-from octavo.server.backend.link import BlockingLink, Message
+from octavo.server.backend.driver import Driver
+from octavo.server.backend.engine_main import FAILED, ORPHANED, Room
+from octavo.server.backend.link import BlockingLink, Message, MessageTooLong
 from octavo.server.backend.wire import facts_of, load_of, progress_of, request_to_plain
 from tests.engine.serving import request
 from tests.server.engines import save_small
@@ -145,3 +147,31 @@ def test_a_model_without_a_tokenizer_knows_no_grammars(small: Path) -> None:
         engine.hear("ready")
         engine.link.send(["add", request_to_plain(request([1], "a")), ["regex", "a"]])
         assert "no tokenizer" in engine.hear("refused")[3]
+
+
+class Narrow:
+    """A link that holds only so many outputs at once, and none of the request that is called ``long``."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        said = message[1] if message[0] == "said" else []
+        if len(said) > 1 or any(progress_of(each).request_id == "long" for each in said):
+            raise MessageTooLong("it is 9 bytes long: want at most 8, so ask for less at once")
+        self.sent.append(message)
+
+
+def test_what_is_too_much_for_one_message_ends_only_the_request_that_asked_for_it(sparse: Transformer) -> None:
+    link, driver = Narrow(), Driver(sparse, EngineConfig(num_pages=50))
+    room = Room(link, driver, None)  # type: ignore[arg-type]
+    for name in ("short", "long"):
+        driver.add(request((1, 2, 3), name, max_tokens=2, ignore_eos=True))
+    while driver.busy:
+        room._tell(*driver.step())
+    refused = [message for message in link.sent if message[0] == "refused"]
+    assert [message[1] for message in refused] == ["long"]
+    assert "too much came of it: it is 9 bytes long" in refused[0][3]
+    told = [progress_of(each) for message in link.sent if message[0] == "said" for each in message[1]]
+    assert [progress.request_id for progress in told] == ["short", "short"]
+    assert told[-1].finish_reason == "length"

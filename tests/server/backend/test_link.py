@@ -19,6 +19,7 @@ from octavo.server.backend.link import (
     Deframer,
     LinkBroken,
     Message,
+    MessageTooLong,
     connect,
     framed,
 )
@@ -39,7 +40,7 @@ def test_messages_survive_any_cut(cuts: list[int]) -> None:
 def test_a_length_past_the_bound_is_refused_before_its_body_arrives() -> None:
     with pytest.raises(LinkBroken, match=f"{MOST_BYTES + 1} bytes long: want at most {MOST_BYTES}"):
         Deframer().feed(struct.pack(">I", MOST_BYTES + 1))
-    with pytest.raises(LinkBroken, match="want at most"):
+    with pytest.raises(MessageTooLong, match="want at most"):
         framed(["big", bytes(MOST_BYTES)])
 
 
