@@ -143,7 +143,7 @@ def decode_limits(config: ModelConfig, *, batch: int, context: int, steps: int) 
 
 
 def first_length(context: int, steps: int) -> int:
-    """The length of a prompt whose sequence is ``context`` long halfway through ``steps``."""
+    """The length of a prompt whose sequence is ``context`` long halfway through ``steps``; 1 where they outgrow it."""
     return max(1, context - steps // 2)
 
 

@@ -89,8 +89,14 @@ def batches_of(phase: Phase, task: Task) -> list[dict[str, int]]:
 
 
 def _check_length(subject: Subject, phase: Phase, task: Task) -> None:
+    steps = task.steps + WARM_STEPS + min(task.steps, MOST_LOOKED_AT)
+    if phase == "decode" and task.context <= steps // 2:
+        raise RequestError(
+            f"context {task.context} cannot be halfway through {steps} steps, those before the clock included: "
+            "raise --context or lower --steps"
+        )
     longest = {
-        "decode": task.context + (task.steps + WARM_STEPS + min(task.steps, MOST_LOOKED_AT)) // 2 + 2,
+        "decode": task.context + steps // 2 + 2,
         "throughput": task.context + task.context // 2 + task.steps,
         "prefill": task.context + 1,
     }.get(phase, 0)

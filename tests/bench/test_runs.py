@@ -43,6 +43,11 @@ def test_what_is_wrong_is_not_timed(subject: MakeSubject, monkeypatch: pytest.Mo
         prepare(broken, "decode", [TASK])
 
 
+def test_a_context_that_its_own_steps_outgrow_is_refused(subject: MakeSubject) -> None:
+    with pytest.raises(RequestError, match="context 40 cannot be halfway through 136 steps"):
+        prepare(subject(), "decode", [replace(TASK, steps=100)])
+
+
 def test_what_has_no_room_is_refused_before_even_the_check_is_made(
     subject: MakeSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
