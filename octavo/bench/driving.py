@@ -137,14 +137,17 @@ class Drive:
 
 def decode_limits(config: ModelConfig, *, batch: int, context: int, steps: int) -> EngineConfig:
     """Limits of an engine that holds ``batch`` sequences which are ``context`` long halfway through ``steps``."""
-    longest = min(first_length(context, steps) + steps + 2, config.context_length)
+    longest = min(context + (steps + 1) // 2 + 2, config.context_length)
     pages = -(-longest // USUAL.page_size) + 2
     return EngineConfig(num_pages=batch * pages + 1, max_num_seqs=batch)
 
 
-def first_length(context: int, steps: int) -> int:
-    """The length of a prompt whose sequence is ``context`` long halfway through ``steps``; 1 where they outgrow it."""
-    return max(1, context - steps // 2)
+def first_length(context: int, steps: int, *, before: int = 0) -> int:
+    """The length of a prompt whose sequence is ``context`` long halfway through ``steps``, ``before`` others before.
+
+    It is 1 where they outgrow the context.
+    """
+    return max(1, context - before - steps // 2)
 
 
 def start_decoding(

@@ -63,9 +63,10 @@ def measure_decode(model: Transformer, widths: Widths, task: Task, tell: Tell) -
     """
     config = model.config
     looked = min(task.steps, MOST_LOOKED_AT)
-    steps = WARM_STEPS + looked + task.steps
-    limits = decode_limits(config, batch=task.batch, context=task.context, steps=steps)
-    length = first_length(task.context, steps)
+    before = WARM_STEPS + looked
+    limits = decode_limits(config, batch=task.batch, context=task.context, steps=task.steps)
+    length = first_length(task.context, task.steps, before=before)
+    steps = before + task.steps
     drive = start_decoding(model, limits, length=length, steps=steps, telemetry=task.telemetry, seed=task.seed)
     for _ in range(WARM_STEPS):
         drive.step()

@@ -89,14 +89,14 @@ def batches_of(phase: Phase, task: Task) -> list[dict[str, int]]:
 
 
 def _check_length(subject: Subject, phase: Phase, task: Task) -> None:
-    steps = task.steps + WARM_STEPS + min(task.steps, MOST_LOOKED_AT)
-    if phase == "decode" and task.context <= steps // 2:
+    grown = task.steps // 2 + 2 * WARM_STEPS + min(task.steps, MOST_LOOKED_AT)
+    if phase == "decode" and task.context <= grown:
         raise RequestError(
-            f"context {task.context} cannot be halfway through {steps} steps, those before the clock included: "
+            f"context {task.context} would be outgrown by the {grown} steps up to where it is to hold: "
             "raise --context or lower --steps"
         )
     longest = {
-        "decode": task.context + steps // 2 + 2,
+        "decode": task.context + task.steps // 2 + 2,
         "throughput": task.context + task.context // 2 + task.steps,
         "prefill": task.context + 1,
     }.get(phase, 0)

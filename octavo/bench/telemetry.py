@@ -68,10 +68,10 @@ def measure_telemetry(model: Transformer, task: Task, tell: Tell) -> Paired:
     What was kept of the routing is laid out at the end, and its time is every recorded step's.
     """
     looked = min(task.steps, MOST_LOOKED_AT)
-    steps = looked + 2 * (WARM_STEPS + task.steps)
-    limits = decode_limits(model.config, batch=task.batch, context=task.context, steps=steps)
-    length = first_length(task.context, steps)
-    drive = start_decoding(model, limits, length=length, steps=steps, telemetry="on", seed=task.seed)
+    before, timed = looked + 2 * WARM_STEPS, 2 * task.steps
+    limits = decode_limits(model.config, batch=task.batch, context=task.context, steps=timed)
+    length = first_length(task.context, timed, before=before)
+    drive = start_decoding(model, limits, length=length, steps=before + timed, telemetry="on", seed=task.seed)
     drive.look(looked)
     switch = Switch(drive)
     found: dict[bool, list[float]] = {True: [], False: []}

@@ -25,6 +25,13 @@ def test_a_made_up_context_is_remembered_and_not_read(subject: MakeSubject) -> N
     assert float(keys[:, page].std()) == pytest.approx(0.02 * 32**0.5, rel=0.1)
 
 
+def test_the_timed_steps_have_the_context_in_their_middle() -> None:
+    before, steps = 36, 64
+    first = first_length(512, steps, before=before)
+    assert first + before + steps // 2 == 512
+    assert first_length(10, 64) == 1
+
+
 def test_a_model_that_remembers_nothing_reads_its_contexts(subject: MakeSubject, tiny) -> None:
     from dataclasses import replace
 

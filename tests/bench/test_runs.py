@@ -44,7 +44,7 @@ def test_what_is_wrong_is_not_timed(subject: MakeSubject, monkeypatch: pytest.Mo
 
 
 def test_a_context_that_its_own_steps_outgrow_is_refused(subject: MakeSubject) -> None:
-    with pytest.raises(RequestError, match="context 40 cannot be halfway through 136 steps"):
+    with pytest.raises(RequestError, match="context 40 would be outgrown by the 90 steps"):
         prepare(subject(), "decode", [replace(TASK, steps=100)])
 
 
