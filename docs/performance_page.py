@@ -280,10 +280,10 @@ change. The workspace is that of the operations that need most; a test runs step
 took.
 
 Weights are read in pieces through buffers of 32 MiB, pinned for a GPU, by up to eight readers (four for a CPU): a
-folder of 3.2 GB of bfloat16 in seven shards, in memory-backed storage, loaded to the CPU by two readers took 65 to
-69 MiB of host memory over the model itself; mapping the files, as it was before, took 271 MiB. The speed to a GPU,
-and the peak at the full size of Mixtral-8x7B, are not measured yet. `benchmarks/synthetic_folder.py` writes such
-folders:
+folder of 3.2 GB of bfloat16 in seven shards, in memory-backed storage, loaded to the CPU by two readers took 65
+MiB of host memory over the model itself and 1.1 to 1.4 s; mapping the files, as it was before, took 272 MiB and
+1.8 s. The speed to a GPU, and the peak at the full size of Mixtral-8x7B, are not measured yet.
+`benchmarks/synthetic_folder.py` writes such folders:
 
 <!-- not run: needs 94 GB of memory-backed storage -->
 ```console
