@@ -44,7 +44,9 @@ def no_number(x_TD: Tensor, *rest: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "change", [{"experts": wrong_experts}, {"router": wrong_router}, {"experts": no_number}], ids=str
+    "change",
+    [{"experts": wrong_experts}, {"router": wrong_router}, {"experts": no_number}],
+    ids=["experts", "router", "no number"],
 )
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_is_wrong_is_red(subject: MakeSubject, change: dict[str, object], dtype: str) -> None:
