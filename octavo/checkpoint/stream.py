@@ -59,6 +59,8 @@ def deliver(
         for _ in range(min(most, len(deliveries))):
             idle.put(Reader(size, device))
         pool = ThreadPoolExecutor(most)
+        # A thread does not inherit it, and what was made under it can only be written under it.
+        inference = torch.is_inference_mode_enabled()
         # An error leaves what has not begun undone; files are closed only when nobody reads them any more.
         stack.callback(pool.shutdown, cancel_futures=True)
 
@@ -66,7 +68,8 @@ def deliver(
             reader = idle.get()
             try:
                 header = headers[delivery.name]
-                reader.deliver(opened[header.file], header, delivery)
+                with torch.inference_mode(inference):
+                    reader.deliver(opened[header.file], header, delivery)
             finally:
                 idle.put(reader)
 

@@ -52,4 +52,6 @@ def read_params(manifest: TraceManifest) -> SamplingParams:
         prompt_logprobs=named,
         routing=True,
         router_logits=manifest.has_logits,
+        # What others happened to read before must not decide a trace's last bits.
+        skip_reading_prefix_cache=True,
     )

@@ -20,7 +20,7 @@ class SamplingParams:
     0 only reads the prompt. ``logprobs`` m reports for each token its own and the m best logprobs of the model's
     distribution as it stands before any control, -1 all of them; ``prompt_logprobs`` does so for the prompt. ``stop``
     ends at a text, ``stop_token_ids`` at a token. ``routing`` reports which experts read each token, and
-    ``router_logits`` adds the router's logits.
+    ``router_logits`` adds the router's logits. ``skip_reading_prefix_cache`` has the prompt read, remembered or not.
 
     Raises RequestError, in one line, for a value out of its bounds.
     """
@@ -47,6 +47,7 @@ class SamplingParams:
     include_stop_str_in_output: bool = False
     routing: bool = False
     router_logits: bool = False
+    skip_reading_prefix_cache: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -60,6 +61,7 @@ class SamplingParams:
             "include_stop_str_in_output",
             "routing",
             "router_logits",
+            "skip_reading_prefix_cache",
         ):
             if not isinstance(getattr(self, name), bool):
                 raise RequestError(f"{name} is {getattr(self, name)!r}: want True or False")

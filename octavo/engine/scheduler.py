@@ -205,7 +205,8 @@ class Scheduler:
         """Starts a sequence after the pages that are remembered, where that is further on."""
         params = sequence.request.params
         # The logprobs of a prompt are of logits that only reading it gives.
-        if not self.remembers or (params.prompt_logprobs is not None and not sequence.num_generated):
+        must_read = params.skip_reading_prefix_cache or params.prompt_logprobs is not None
+        if not self.remembers or (must_read and not sequence.num_generated):
             return
         length = len(sequence.token_ids)
         found = list(sequence.pages)

@@ -102,6 +102,14 @@ def test_a_prompt_that_is_scored_is_read_whole() -> None:
     assert len(first.prompt_logprobs) == len(STEM) - 1
 
 
+def test_a_request_may_have_its_prompt_read_again() -> None:
+    engine = engine_of(tiny())
+    one_by_one(engine, [STEM, STEM], skip_reading_prefix_cache=True)
+    assert engine.scheduler.num_hit == 0
+    one_by_one(engine, [STEM])
+    assert engine.scheduler.num_hit == 20
+
+
 @pytest.mark.parametrize("pages", [14, 26])
 def test_a_small_cache_forgets_and_preempts_and_answers_alike(pages: int) -> None:
     model = tiny(ops=INVARIANT)
