@@ -11,7 +11,7 @@ OPENING = """\
 
 Each promise was tried so many times against a real `octavo serve` with octavo-mini on a CPU, and failed so often.
 `make promises` tries all of them in full and writes `benchmarks/reliability.json`, of which this page is made;
-`make promises ARGS="--scale 0.1"` tries a seeded tenth, as continuous integration does. What is bounded, and by
+`make promises ARGS="--scale 0.1"` tries a seeded tenth; continuous integration tries some so. What is bounded, and by
 how much, is in [security.md](security.md).
 """
 NOTHING = "Nothing has been tried in full yet.\n"
